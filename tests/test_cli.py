@@ -1,0 +1,166 @@
+"""The command line, as a person meets it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Finished
+from thinkus.cli import STAGES
+
+Thinkus = Callable[..., Finished]
+
+
+def test_help_names_every_stage_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom thinkus.cli import app\n"
+        "try: app(args=['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules}"
+        " & {'hydra', 'omegaconf', 'pydantic', 'torch', 'numpy', 'pyarrow', 'datasets', 'msgspec'}))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert all(stage in shown for stage in [*STAGES, "runs", "doctor"])
+    assert shown.splitlines()[-1] == "[]"
+
+
+def test_the_help_of_a_stage_lists_its_groups_with_their_options(thinkus: Thinkus) -> None:
+    shown = thinkus("sft", "--help").stdout
+    assert "gemma270m, llama8b, llama8b_instruct" in shown
+    assert "zero3_offload" in shown
+    assert "global_batch" in shown
+
+
+@pytest.mark.parametrize("words", [["model=llama8b", "-m", "seed=0,1"], ["-m", "model=llama8b", "seed=0,1"]])
+def test_m_may_stand_anywhere_and_names_two_runs(thinkus: Thinkus, words: list[str]) -> None:
+    shown = thinkus("sft", "--show", *words)
+    names = [line for line in shown.stdout.splitlines() if line.startswith("# ")]
+    assert names == [
+        "# thinkus sft: outputs/sft/thinkingus-llama8b-lmsys",
+        "# thinkus sft: outputs/sft/thinkingus-llama8b-lmsys-seed_1",
+    ]
+
+
+@pytest.mark.parametrize("words", [["data=sample", "-m", "seed=0,1"], ["-m", "data=sample", "seed=0,1"]])
+def test_a_sweep_makes_a_run_for_each_job(thinkus: Thinkus, workspace: Path, words: list[str]) -> None:
+    finished = thinkus("prepare", *words)
+    assert finished.returncode == 0, finished.stderr
+    made = sorted(path.name for path in (workspace / "outputs" / "prepare").iterdir())
+    assert made == ["sample", "sample-seed_1"]
+    records = [(workspace / "outputs" / "prepare" / name / "records.jsonl").read_bytes() for name in made]
+    assert records[0] != records[1]
+
+
+def test_a_failed_job_of_a_sweep_hides_no_other(thinkus: Thinkus, workspace: Path) -> None:
+    finished = thinkus("prepare", "data=sample", "-m", "data.test=9999,8")
+    assert finished.returncode == 2
+    assert "data.test: 9,999 conversations are asked for" in finished.stderr
+    assert finished.stderr.splitlines()[-1] == "1 of 2 jobs failed, as said above"
+    assert (workspace / "outputs" / "prepare" / "sample-test_8" / "records.jsonl").exists()
+
+
+def test_a_stage_that_is_not_built_says_so_in_one_line(thinkus: Thinkus, workspace: Path) -> None:
+    for stage in ("annotate", "sft", "simulate", "judge", "report"):
+        finished = thinkus(stage)
+        assert finished.returncode == 2
+        assert finished.stderr.startswith(f"{stage}: this stage is not built yet")
+        assert finished.stderr.count("\n") == 1
+    assert not (workspace / "outputs").exists()
+
+
+def test_show_and_dry_run_write_nothing(thinkus: Thinkus, workspace: Path) -> None:
+    shown = thinkus("prepare", "data=sample", "--show")
+    planned = thinkus("prepare", "data=sample", "--dry-run")
+    assert shown.stdout.startswith("# thinkus prepare: outputs/prepare/sample\n")
+    assert "writes outputs/prepare/sample" in planned.stdout
+    assert list(workspace.iterdir()) == []
+
+
+def test_root_moves_the_whole_workspace(thinkus: Thinkus, workspace: Path) -> None:
+    assert thinkus("prepare", "data=sample", "root=elsewhere", "-m", "seed=3").returncode == 0
+    assert [path.name for path in workspace.iterdir()] == ["elsewhere"]
+    table = thinkus("runs", "root=elsewhere").stdout
+    assert "sample-seed_3" in table
+    assert "done" in table
+
+
+def test_a_root_that_cannot_be_is_said_before_any_work(thinkus: Thinkus, workspace: Path) -> None:
+    (workspace / "file").write_text("")
+    finished = thinkus("prepare", "data=sample", "root=file")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("root: cannot write into file/prepare")
+    assert finished.stderr.count("\n") == 1
+
+
+def test_an_edited_value_is_noticed_and_redo_derives_again(thinkus: Thinkus, workspace: Path) -> None:
+    assert thinkus("prepare", "data=sample", "name=mine").returncode == 0
+    again = thinkus("prepare", "data=sample", "name=mine")
+    assert again.returncode == 0
+    assert again.stderr.splitlines()[-1] == "prepare: outputs/prepare/mine is already done"
+    refused = thinkus("prepare", "data=sample", "name=mine", "seed=4")
+    assert refused.returncode == 2
+    assert "holds another result (seed: 0 then, 4 now)" in refused.stderr.splitlines()[-1]
+    assert thinkus("prepare", "data=sample", "name=mine", "seed=4", "--redo").returncode == 0
+    assert json.loads((workspace / "outputs/prepare/mine/run.json").read_text())["seed"] == 4
+
+
+def test_an_edited_input_is_noticed(thinkus: Thinkus, workspace: Path) -> None:
+    line = {"messages": [{"role": "user", "content": "hi there"}, {"role": "assistant", "content": "hello"}]}
+    own = workspace / "own.jsonl"
+    own.write_text(json.dumps(line) + "\n")
+    words = ["prepare", "data=jsonl", "data.path=own.jsonl", "data.test=1", "data.train=0"]
+    assert thinkus(*words).returncode == 0
+    line["messages"][0]["content"] = "good morning"
+    own.write_text(json.dumps(line) + "\n")
+    refused = thinkus(*words)
+    assert refused.returncode == 2
+    assert "input corpus: " in refused.stderr.splitlines()[-1]
+
+
+def test_no_home_directory_is_written_into_a_run(thinkus: Thinkus, workspace: Path) -> None:
+    home = workspace.parent / "home"
+    line = {"messages": [{"role": "user", "content": "hi there"}, {"role": "assistant", "content": "hello"}]}
+    (home / "own.jsonl").write_text(json.dumps(line) + "\n")
+    done = thinkus(
+        "prepare",
+        "data=jsonl",
+        f"data.path={home}/own.jsonl",
+        f"root={home}/results",
+        "data.test=1",
+        "data.train=0",
+    )
+    assert done.returncode == 0, done.stderr
+    for file in (home / "results" / "prepare").rglob("*"):
+        if file.is_file():
+            assert str(home) not in file.read_text(), file
+
+
+def test_runs_knows_done_from_damaged(thinkus: Thinkus, workspace: Path) -> None:
+    thinkus("prepare", "-m", "data=sample", "seed=0,1")
+    (workspace / "outputs/prepare/sample/run.json").write_text("{")
+    lines = thinkus("runs").stdout.splitlines()
+    states = {line.split()[1]: line.split()[2] for line in lines[1:]}
+    assert states == {"sample": "damaged", "sample-seed_1": "done"}
+
+
+def test_runs_without_a_root_says_what_to_do(thinkus: Thinkus) -> None:
+    finished = thinkus("runs")
+    assert finished.returncode == 2
+    assert "root: there is no folder outputs" in finished.stderr
+
+
+def test_doctor_shows_keys_by_name_only(thinkus: Thinkus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-very-secret")
+    shown = thinkus("doctor").stdout
+    assert "DEEPSEEK_API_KEY" in shown
+    assert "secret" not in shown
+    assert "hf download lmsys/lmsys-chat-1m --repo-type dataset" in " ".join(shown.split())
+
+
+def test_gated_data_that_is_not_there_says_how_to_get_it(thinkus: Thinkus) -> None:
+    finished = thinkus("prepare", "data=lmsys")
+    assert finished.returncode == 2
+    assert "https://huggingface.co/datasets/lmsys/lmsys-chat-1m" in finished.stderr
+    assert "data=sample" in finished.stderr

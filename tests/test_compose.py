@@ -1,0 +1,87 @@
+"""Mistakes on the command line: each in one line, all of them at once."""
+
+import pytest
+
+from thinkus.compose import jobs
+from thinkus.errors import ConfigError
+
+
+def mistakes(stage: str, *words: str, sweep: bool = False) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        jobs(stage, list(words), sweep=sweep)
+    assert str(caught.value).count("\n") == len(caught.value.mistakes) - 1
+    return caught.value.mistakes
+
+
+def test_an_unknown_option_lists_the_options() -> None:
+    (line,) = mistakes("sft", "model=nope")
+    assert "'nope'" in line
+    assert "gemma270m, llama8b, llama8b_instruct" in line
+
+
+def test_a_near_miss_is_recognised() -> None:
+    assert "did you mean llama8b?" in mistakes("sft", "model=lama8b")[0]
+    assert "did you mean epochs?" in mistakes("sft", "epoks=3")[0]
+
+
+def test_all_mistakes_come_at_once_by_their_dotted_keys() -> None:
+    lines = mistakes(
+        "simulate", "model=nope", "modus=x", "sampling.temperature=-1", "max_turns=few", "decode=no"
+    )
+    keys = ["model", "modus", "max_turns", "decode", "sampling.temperature"]
+    assert sorted(line.split(":")[0] for line in lines) == sorted(keys)
+
+
+def test_a_wrong_value_is_shown_with_what_is_wanted() -> None:
+    assert mistakes("sft", "lr=abc") == ["lr: must be a valid number (got 'abc')"]
+    assert mistakes("prepare", "keep_failures=some") == [
+        "keep_failures: must be a valid integer or be 'all' (got 'some')"
+    ]
+
+
+def test_an_unknown_key_of_a_group_is_named_in_full() -> None:
+    assert mistakes("prepare", "data.pfad=x")[0].startswith("data.pfad: prepare has no such key")
+
+
+def test_a_key_that_was_added_by_force_is_refused_too() -> None:
+    assert mistakes("sft", "+surprise=1") == [
+        "surprise: sft has no such key (`thinkus sft --show` prints all)"
+    ]
+
+
+def test_a_key_that_was_taken_away_is_missing() -> None:
+    assert mistakes("sft", "~lr") == ["lr: is missing"]
+
+
+def test_a_word_without_an_equals_sign_is_no_override() -> None:
+    assert "is not KEY=VALUE" in mistakes("sft", "llama8b")[0]
+
+
+def test_several_values_without_m_are_not_guessed_at() -> None:
+    assert mistakes("sft", "seed=0,1") == ["seed=0,1: several values are a sweep: add -m"]
+
+
+def test_every_job_of_a_sweep_is_checked_before_any_runs() -> None:
+    (line,) = mistakes("sft", "seed=0,1", "model=tiny,nope", sweep=True)
+    assert line.startswith("model: there is no 'nope'")
+
+
+def test_a_key_in_the_config_is_refused_and_not_repeated() -> None:
+    (line,) = mistakes("judge", "judge.api_key_env=sk-12345")
+    assert "environment variable" in line
+    assert "12345" not in line
+
+
+def test_a_run_name_cannot_leave_its_folder() -> None:
+    for name in ("../x", "a/b", ".", "..", ".hidden", "x" * 121):
+        assert mistakes("sft", f"name={name}")[0].startswith("name: ")
+
+
+def test_a_sweep_makes_every_combination() -> None:
+    names = [job.name for job in jobs("sft", ["model=llama8b,qwen3_8b", "seed=range(0,2)"], sweep=True)]
+    assert names == [
+        "thinkingus-llama8b-lmsys",
+        "thinkingus-llama8b-lmsys-seed_1",
+        "thinkingus-qwen3_8b-lmsys",
+        "thinkingus-qwen3_8b-lmsys-seed_1",
+    ]

@@ -1,0 +1,84 @@
+"""The configuration is complete, typed, and the same as the golden files say."""
+
+from pathlib import Path
+
+import pytest
+
+from thinkus import paths
+from thinkus.cli import STAGES
+from thinkus.compose import jobs
+from thinkus.config import Data, what_counts
+from thinkus.help import groups, keys
+
+GOLDEN = Path(__file__).parent / "golden"
+OPTIONS = [
+    (stage, group, option)
+    for stage in STAGES
+    for group, options in groups(stage).items()
+    for option in options
+]
+
+
+@pytest.mark.parametrize(("stage", "group", "option"), OPTIONS)
+def test_every_option_of_every_group_composes_and_validates(stage: str, group: str, option: str) -> None:
+    (job,) = jobs(stage, [f"{group}={option}"], sweep=False)
+    assert getattr(job.config, group).name == option
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_composed_default_is_the_golden_file(stage: str) -> None:
+    """After a wanted change: `for s in prepare ...; thinkus $s --show > tests/golden/$s.yaml`."""
+    (job,) = jobs(stage, [], sweep=False)
+    golden = (GOLDEN / f"{stage}.yaml").read_text()
+    assert f"# thinkus {stage}: outputs/{stage}/{job.name}\n{job.yaml}" == golden
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_key_that_help_and_completion_offer_exists(stage: str) -> None:
+    (job,) = jobs(stage, [], sweep=False)
+    for key in keys(stage):
+        found = job.config
+        for part in key.split("."):
+            found = getattr(found, part)
+
+
+def test_the_options_that_the_paper_needs_are_there() -> None:
+    wanted = {
+        "data": "lmsys wildchat sharegpt thoughttrace jsonl sample",
+        "eval": "lmsys wildchat sharegpt thoughttrace jsonl sample",
+        "model": "llama8b llama8b_instruct qwen3_4b qwen3_8b qwen3_4b_base qwen3_8b_base gemma270m tiny",
+        "method": "prompt prompt_thinking utterance_sft thinkingus ending",
+        "zero": "auto none zero1 zero2 zero3 zero3_offload",
+        "cluster": "local slurm",
+        "tracker": "none wandb tensorboard",
+    }
+    for group, options in wanted.items():
+        assert paths.group_options(group) == sorted(options.split())
+
+
+def test_the_papers_settings_are_the_defaults() -> None:
+    config = jobs("sft", [], sweep=False)[0].config.model_dump()
+    assert (config["epochs"], config["lr"], config["max_length"], config["global_batch"]) == (
+        3,
+        1e-5,
+        4096,
+        32,
+    )
+
+
+def test_eval_follows_data_unless_it_is_said() -> None:
+    assert jobs("simulate", ["data=sample"], sweep=False)[0].config.model_dump()["eval"] == {"name": "sample"}
+    words = ["data=sample", "eval=wildchat"]
+    assert jobs("simulate", words, sweep=False)[0].config.model_dump()["eval"] == {"name": "wildchat"}
+
+
+def test_where_a_corpus_lies_does_not_count_but_how_much_is_drawn_does() -> None:
+    data = Data(name="a", format="jsonl", path="/x", hub=None, page=None, train=None, test=5)
+    assert what_counts(data) == {"name": "a", "train": None, "test": 5}
+
+
+def test_no_config_can_run_code_or_read_a_secret() -> None:
+    for file in paths.CONF.rglob("*.yaml"):
+        text = file.read_text()
+        assert "_target_" not in text, file
+        assert "oc.env" not in text, file

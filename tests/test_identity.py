@@ -1,0 +1,110 @@
+"""Names and identities: equal results share them, different ones never meet."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from thinkus.compose import jobs
+from thinkus.identity import LONGEST_NAME, differences, identity_of, made_from
+
+
+def name(stage: str, *words: str) -> str:
+    return jobs(stage, list(words), sweep=False)[0].name
+
+
+def identity(stage: str, *words: str) -> str:
+    return identity_of(made_from(jobs(stage, list(words), sweep=False)[0].config, {}, {}))
+
+
+def test_default_names() -> None:
+    assert name("prepare", "data=sample") == "sample"
+    assert name("annotate", "data=wildchat") == "wildchat"
+    assert name("sft", "model=qwen3_8b") == "thinkingus-qwen3_8b-lmsys"
+    assert name("simulate", "eval=wildchat") == "thinkingus-llama8b-lmsys.wildchat.offline"
+    assert name("judge", "candidate=a.b.offline") == "pairwise.a.b.offline.deepseek_v3"
+
+
+def test_what_differs_from_the_yaml_is_in_the_name() -> None:
+    assert name("sft", "seed=1") == "thinkingus-llama8b-lmsys-seed_1"
+    assert name("sft", "lr=2e-5", "layout=flat") == "thinkingus-llama8b-lmsys-lr_2e-05-layout_flat"
+    assert name("annotate", "annotator=recorded") == "lmsys-annotator_recorded"
+
+
+def test_what_cannot_change_the_result_is_not() -> None:
+    for words in (["zero=zero3"], ["cluster=slurm"], ["tracker=wandb"], ["root=elsewhere"], ["lr=1e-5"]):
+        assert name("sft", *words) == name("sft")
+        assert identity("sft", *words) == identity("sft")
+
+
+def test_two_keys_with_the_same_last_word_are_told_apart() -> None:
+    assert name("simulate", "sampling.top_p=0.5").endswith("-sampling.top_p_0.5")
+    assert name("simulate", "assistant.sampling.top_p=0.5").endswith("-assistant.sampling.top_p_0.5")
+
+
+def test_a_value_that_cannot_stand_in_a_file_name_becomes_digits() -> None:
+    one, other = (name("annotate", f"annotator.model={model}") for model in ("org/a", "org:a"))
+    assert one != other
+    assert "/" not in one
+    assert ":" not in other
+
+
+def test_a_long_name_is_cut_and_stays_unique() -> None:
+    many = [
+        "epochs=7",
+        "lr=3e-4",
+        "max_length=1234",
+        "global_batch=17",
+        "warmup_share=0.123",
+        "weight_decay=0.321",
+    ]
+    names = {name("sft", *many, "history=thoughts", "order=sample", f"seed={seed}") for seed in range(4)}
+    assert len(names) == 4
+    assert all(len(one) == LONGEST_NAME for one in names)
+
+
+CHOICES = {
+    "seed": [0, 1, 11],
+    "lr": [1e-5, 1e-4, 1.0],
+    "epochs": [1, 3, 11],
+    "layout": ["tree", "flat"],
+    "model": ["llama8b", "tiny"],
+    "weight_decay": [0.0, 1.0, 11.0],
+    "data": ["lmsys", "sample"],
+}
+configs = st.fixed_dictionaries(
+    {}, optional={key: st.sampled_from(values) for key, values in CHOICES.items()}
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(configs, configs)
+def test_runs_share_a_name_exactly_when_they_share_their_result(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    words = [[f"{key}={value}" for key, value in chosen.items()] for chosen in (one, other)]
+    same_name = name("sft", *words[0]) == name("sft", *words[1])
+    # The data itself is an input, not a value of sft: here its name stands for it.
+    same_data = one.get("data", "lmsys") == other.get("data", "lmsys")
+    same_identity = same_data and identity("sft", *words[0]) == identity("sft", *words[1])
+    assert same_name == same_identity
+
+
+def test_inputs_and_prompts_are_part_of_the_identity() -> None:
+    config = jobs("annotate", [], sweep=False)[0].config
+    seen = {
+        identity_of(made_from(config, inputs, prompts))
+        for inputs in ({}, {"input": "a"}, {"input": "b"})
+        for prompts in ({}, {"annotate/keyed": "1"}, {"annotate/keyed": "2"})
+    }
+    assert len(seen) == 9
+
+
+def test_differences_name_what_changed() -> None:
+    before = {"lr": 1e-5, "seed": 0, "prompt a": "0" * 64}
+    now = {"lr": 2e-5, "seed": 0, "prompt a": "1" * 64, "new": True}
+    assert differences(before, now) == [
+        "lr: 1e-05 then, 2e-05 now",
+        "prompt a: 00000000 then, 11111111 now",
+        "new: absent then, True now",
+    ]

@@ -1,0 +1,3 @@
+from thinkus.cli import main
+
+main()

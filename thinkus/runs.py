@@ -1,0 +1,308 @@
+"""Run directories, the only thing that passes between stages.
+
+`outputs/<stage>/<name>/run.json` is written first as "started" and last as "done"; whoever
+finds "done" may trust what it lists. Same identity: done means skip, started means go on.
+Another identity under the same name is refused with what differs.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple
+
+import msgspec
+
+from thinkus import __version__
+from thinkus.claims import Claim, holder
+from thinkus.errors import RunRefused, ThinkusError
+from thinkus.files import UNFINISHED, sha256_of, write_whole, writing
+from thinkus.identity import differences
+
+RUN_SCHEMA = 1
+MANIFEST = "run.json"
+KEPT_BY_REDO = ("completions.sqlite", "completions.sqlite-wal", "completions.sqlite-shm")
+OUR_FILES = (MANIFEST, "config.yaml", "records.jsonl", "failures.jsonl", "metrics.jsonl", *KEPT_BY_REDO)
+
+
+class FileFacts(msgspec.Struct, frozen=True):
+    bytes: int
+    sha256: str
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What was asked of models; a cost that is not known is None, never 0."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+
+
+class InputFacts(msgspec.Struct, frozen=True):
+    """What a run read: which run (or corpus), and with what in it."""
+
+    read: str
+    identity: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """`run.json`: what a run is, from what it was made, and how far it came."""
+
+    schema: int
+    thinkus: str
+    stage: str
+    name: str
+    status: Literal["started", "done", "failed"]
+    identity: str
+    made_from: dict[str, Any]
+    """All that the identity is the hash of, so that a refusal can say what differs."""
+    inputs: dict[str, InputFacts]
+    prompts: dict[str, str]
+    """Name -> sha256 of its text."""
+    seed: int
+    git_commit: str | None
+    packages: dict[str, str]
+    hardware: dict[str, Any]
+    counts: dict[str, Any] = {}
+    usage: Usage = Usage()
+    files: dict[str, FileFacts] = {}
+    started: str
+    ended: str | None = None
+    error: str | None = None
+
+
+class Input(NamedTuple):
+    """What a stage reads: its identity decides whether a result is still the same."""
+
+    read: str
+    """The run's directory, or the corpus by name."""
+    identity: str
+    description: str
+    """How large and how old, for the stage's first line."""
+
+
+class Run:
+    """A run directory that this process holds, while its stage fills it."""
+
+    def __init__(self, directory: Path, manifest: Manifest, claim: Claim, *, is_resumed: bool) -> None:
+        self.directory = directory
+        self.manifest = manifest
+        self.is_resumed = is_resumed
+        """An earlier process began it, with the same identity."""
+        self._claim = claim
+        self.counts: dict[str, Any] = {}
+        self.usage = Usage()
+
+    @contextmanager
+    def output(self, name: str) -> Iterator[BinaryIO]:
+        """A file of the run; it appears when the block ends, whole, or not at all."""
+        with writing(self.directory / name) as file:
+            yield file
+            self._claim.check()
+
+    def finish(self) -> None:
+        """All outputs are in place: say so, as the last thing of all."""
+        self._claim.check()
+        files = {
+            file.name: FileFacts(file.stat().st_size, sha256_of(file))
+            for file in sorted(self.directory.glob("*.jsonl"))
+        }
+        self._save(status="done", counts=self.counts, usage=self.usage, files=files, ended=now())
+
+    def fail(self, error: str) -> None:
+        """What was written stays, and the same command goes on from there."""
+        with suppress(OSError, ThinkusError):
+            self._claim.check()
+            self._save(status="failed", counts=self.counts, usage=self.usage, ended=now(), error=error)
+
+    def _save(self, **changes: Any) -> None:
+        self.manifest = msgspec.structs.replace(self.manifest, **changes)
+        save_manifest(self.directory, self.manifest)
+
+
+@contextmanager
+def claimed(directory: Path, fresh: Manifest, config_yaml: str, *, redo: bool) -> Iterator[Run | None]:
+    """Hold a run directory for writing; None when its result is there already."""
+    if not redo and _finished(directory, fresh):  # needs no claim, and so no write access
+        yield None
+        return
+    make_writable(directory)
+    with Claim.take(directory) as claim:
+        # Only now is nobody else changing it, so this look is the one that counts.
+        if redo:
+            _clear(directory)
+        elif _finished(directory, fresh):
+            yield None
+            return
+        for leftover in directory.glob(f"*{UNFINISHED}"):
+            leftover.unlink()
+        is_resumed = (directory / MANIFEST).exists()
+        save_manifest(directory, fresh)
+        write_whole(directory / "config.yaml", config_yaml.encode())
+        run = Run(directory, fresh, claim, is_resumed=is_resumed)
+        try:
+            yield run
+        except KeyboardInterrupt:
+            raise  # stays "started": the same command goes on
+        except BaseException as error:
+            run.fail(f"{type(error).__name__}: {error}")
+            raise
+
+
+def _finished(directory: Path, fresh: Manifest) -> bool:
+    """Whether this very result is there; another one under the same name is refused."""
+    there = load_manifest(directory)
+    if there is None:
+        return False
+    if there.identity != fresh.identity:
+        changed = "; ".join(differences(there.made_from, fresh.made_from))
+        raise RunRefused(
+            f"{directory}: holds another result ({changed}); choose another name=, or --redo to derive it again"
+        )
+    if there.status != "done":
+        return False
+    check_files(directory, there)
+    return True
+
+
+def load_manifest(directory: Path) -> Manifest | None:
+    """The manifest of a run, or None where there is no run yet; damage is refused in one line."""
+    file = directory / MANIFEST
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        if strangers := _strangers(directory):
+            raise RunRefused(
+                f"{directory}: holds {strangers[0]} but no {MANIFEST}; move it away or choose another name="
+            ) from None
+        return None
+    except NotADirectoryError:
+        raise RunRefused(f"{directory}: is a file, not a run directory; move it away") from None
+    try:
+        schema = msgspec.json.decode(content)["schema"]
+    except (msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError):
+        raise RunRefused(f"{file}: is damaged; --redo derives the run again") from None
+    if schema != RUN_SCHEMA:
+        raise RunRefused(
+            f"{file}: was written in schema {schema!r} by another version of thinkus, this one ({__version__}) "
+            f"reads {RUN_SCHEMA}; use that version, choose another name=, or --redo to derive it again"
+        )
+    try:
+        return msgspec.json.decode(content, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise RunRefused(f"{file}: is damaged ({error}); --redo derives the run again") from None
+
+
+def save_manifest(directory: Path, manifest: Manifest) -> None:
+    write_whole(directory / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+
+
+def check_files(directory: Path, manifest: Manifest) -> None:
+    """A finished run must hold what it says that it holds."""
+    for name, facts in manifest.files.items():
+        file = directory / name
+        found = file.stat().st_size if file.is_file() else None
+        if found != facts.bytes:
+            what = "is gone" if found is None else f"has {found:,} bytes instead of {facts.bytes:,}"
+            raise RunRefused(f"{file}: {what}, the run is damaged; --redo derives it again")
+
+
+def make_writable(directory: Path) -> None:
+    """Create a run's directory, and say before any work if that or writing into it is impossible."""
+    probe = directory / ".writable"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ThinkusError(
+            f"root: cannot write into {directory} ({reason}); choose another with root=DIR"
+        ) from None
+
+
+def status(directory: Path) -> str:
+    """In one word, for a table."""
+    try:
+        manifest = load_manifest(directory)
+        if manifest is not None and manifest.status == "done":
+            check_files(directory, manifest)
+            return "done"
+    except RunRefused:
+        return "damaged"
+    if holder(directory):
+        return "running"
+    return "failed" if manifest and manifest.status == "failed" else "interrupted"
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def age(manifest: Manifest) -> str:
+    """How long ago a run ended, or began."""
+    moment = datetime.fromisoformat(manifest.ended or manifest.started)
+    seconds = max(0.0, (datetime.now(UTC) - moment).total_seconds())
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return "under a minute"
+
+
+def _strangers(directory: Path) -> list[str]:
+    """What lies in a directory that a run killed before its first word cannot have left."""
+    if not directory.is_dir():
+        return []
+    early = (".clock-", ".writable", "claim-", "part-", MANIFEST, *KEPT_BY_REDO)
+    return sorted(file.name for file in directory.iterdir() if not file.name.startswith(early))
+
+
+def _clear(directory: Path) -> None:
+    """Remove what a run derived, and keep what was paid for; never touch what is not ours."""
+    ours = (*OUR_FILES, "model", "checkpoints")
+    for entry in sorted(directory.iterdir()):
+        name = entry.name.removesuffix(UNFINISHED)
+        if name in KEPT_BY_REDO or name.startswith(("claim-", ".")):
+            continue
+        if name not in ours and not name.startswith("part-"):
+            raise RunRefused(
+                f"{entry}: is not of thinkus's making, so --redo leaves it all; move it away first"
+            )
+    for entry in directory.iterdir():
+        if entry.name in KEPT_BY_REDO or entry.name.startswith(("claim-", ".")):
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def all_runs(root: Path) -> Iterator[tuple[str, Path]]:
+    """Every stage and run directory under a root."""
+    for stage in sorted(path for path in root.glob("*") if path.is_dir() and not path.name.startswith(".")):
+        for directory in sorted(path for path in stage.iterdir() if path.is_dir()):
+            yield stage.name, directory
+
+
+def input_run(root: Path, reference: str, remedy: str) -> tuple[Path, Manifest]:
+    """A finished run to read from: by `stage/name` under the root, or by path."""
+    directory = Path(reference).expanduser()
+    if not (directory.is_absolute() or directory.is_dir()):
+        directory = root / reference
+    if not directory.is_dir():
+        raise ThinkusError(f"input: there is no run {directory}; make it first: {remedy}")
+    manifest = load_manifest(directory)
+    if manifest is None or manifest.status != "done":
+        owner = holder(directory)
+        state = f"is still being written by {owner}" if owner else "is not finished"
+        raise ThinkusError(f"input: {directory} {state}; finish it first: {remedy}")
+    check_files(directory, manifest)
+    return directory, manifest
+
+
+def input_identity(directory: Path, manifest: Manifest) -> str:
+    """The identity of a run as another's input: how it was made, and what is in it now."""
+    records = directory / "records.jsonl"
+    return f"{manifest.identity[:32]}{sha256_of(records)[:32]}" if records.exists() else manifest.identity
