@@ -26,7 +26,7 @@ UNITS = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (whatever python3 is, it runs this)
         sys.exit(
             f"setup: Python {sys.version.split()[0]} is too old, thinkus needs 3.11 or newer: make PYTHON=..."
         )
@@ -62,7 +62,15 @@ def _cpu_torch() -> float:
 
 def _pip(*arguments: str, must_work: bool) -> Iterator[tuple[str, float]]:
     """Run pip install; yield each file that it fetches, with its size."""
-    command = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
+    command: list[str | Path] = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--progress-bar",
+        "off",
+    ]
     command += ["--constraint", ROOT / "constraints.txt", *arguments]
     lines: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:

@@ -57,7 +57,7 @@ def test_a_failed_job_of_a_sweep_hides_no_other(thinkus: Thinkus, workspace: Pat
     finished = thinkus("prepare", "data=sample", "-m", "data.test=9999,8")
     assert finished.returncode == 2
     assert "data.test: 9,999 conversations are asked for" in finished.stderr
-    assert finished.stderr.splitlines()[-1] == "1 of 2 jobs failed, as said above"
+    assert finished.stderr.splitlines()[-1] == "1 of 2 jobs failed, as said above: sample-test_9999"
     assert (workspace / "outputs" / "prepare" / "sample-test_8" / "records.jsonl").exists()
 
 
@@ -110,7 +110,7 @@ def test_an_edited_input_is_noticed(thinkus: Thinkus, workspace: Path) -> None:
     line = {"messages": [{"role": "user", "content": "hi there"}, {"role": "assistant", "content": "hello"}]}
     own = workspace / "own.jsonl"
     own.write_text(json.dumps(line) + "\n")
-    words = ["prepare", "data=jsonl", "data.path=own.jsonl", "data.test=1", "data.train=0"]
+    words = ["prepare", "data=jsonl", "data.path=own.jsonl", "data.test=1", "data.train=0", "name=own"]
     assert thinkus(*words).returncode == 0
     line["messages"][0]["content"] = "good morning"
     own.write_text(json.dumps(line) + "\n")

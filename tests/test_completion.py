@@ -51,7 +51,9 @@ def test_the_next_value_of_a_sweep(offered: Offered) -> None:
 def test_in_a_real_bash_that_splits_at_equals_signs(command: Path) -> None:
     script = """
         eval "$(_THINKUS_COMPLETE=source_bash thinkus)"
-        ask() { COMPREPLY=(); COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )); _thinkus_completion thinkus; echo "${COMPREPLY[@]}"; }
+        ask() {
+            COMPREPLY=(); COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )); _thinkus_completion thinkus; echo "${COMPREPLY[@]}"
+        }
         COMP_WORDS=(thinkus sft model = lla); ask
         COMP_WORDS=(thinkus sft model =); ask
         COMP_WORDS=(thinkus sft seed = 1 zer); ask

@@ -63,7 +63,7 @@ def test_a_long_name_is_cut_and_stays_unique() -> None:
     assert all(len(one) == LONGEST_NAME for one in names)
 
 
-CHOICES = {
+CHOICES: dict[str, list[Any]] = {
     "seed": [0, 1, 11],
     "lr": [1e-5, 1e-4, 1.0],
     "epochs": [1, 3, 11],

@@ -40,7 +40,7 @@ def run_and_die(at: int) -> bool:
 
 def result(root: Path) -> dict[str, bytes]:
     directory = root / "outputs" / "prepare" / "sample"
-    files = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "run.json"}
+    files = {path.name: path.read_bytes() for path in directory.glob("*.*") if path.suffix != ".json"}
     assert b'"status": "done"' in (directory / "run.json").read_bytes()
     return files
 

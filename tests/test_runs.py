@@ -152,12 +152,12 @@ def test_redo_mends_damage(tmp_path: Path, kind: str) -> None:
 
 def test_a_root_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ThinkusError, match="root: cannot write into .*not a directory.*root=DIR"):
+    with pytest.raises(ThinkusError, match=r"root: cannot write into .*not a directory.*root=DIR"):
         make_writable(tmp_path / "file" / "prepare")
 
 
 def test_an_input_must_be_there_finished_and_whole(tmp_path: Path) -> None:
-    with pytest.raises(ThinkusError, match="there is no run .*first: thinkus prepare"):
+    with pytest.raises(ThinkusError, match=r"there is no run .*first: thinkus prepare"):
         input_run(tmp_path, "prepare/a", "thinkus prepare")
     directory = tmp_path / "prepare" / "a"
     with pytest.raises(ZeroDivisionError), claimed(directory, manifest(), "", redo=False):

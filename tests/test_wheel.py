@@ -55,7 +55,7 @@ def test_it_installs_into_an_empty_environment(wheel: Path, tmp_path: Path) -> N
     environment, empty = tmp_path / "environment", tmp_path / "empty"
     venv.create(environment, with_pip=True)
     empty.mkdir()
-    pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    pip: list[str | Path] = [environment / "bin" / "python", "-m", "pip", "install", "--quiet"]
     subprocess.run([*pip, "--constraint", CHECKOUT / "constraints.txt", wheel], check=True)
     thinkus = environment / "bin" / "thinkus"
     shown = subprocess.run([thinkus, "sft", "--show"], capture_output=True, text=True, cwd=empty)

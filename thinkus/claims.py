@@ -162,7 +162,7 @@ def _boot() -> str:
 
 def _pid_space() -> str:
     try:
-        return os.readlink("/proc/self/ns/pid")
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
 

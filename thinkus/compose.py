@@ -35,20 +35,22 @@ HYDRA_VERSION = "1.3"
 class Job(NamedTuple):
     """One run that was asked for."""
 
+    words: tuple[str, ...]
     config: StageConfig
     name: str
     yaml: str
 
 
 def schema_of(stage: str) -> type[StageConfig]:
-    return {
+    schemas: dict[str, type[StageConfig]] = {
         "prepare": types.PrepareConfig,
         "annotate": types.AnnotateConfig,
         "sft": types.SftConfig,
         "simulate": types.SimulateConfig,
         "judge": types.JudgeConfig,
         "report": types.ReportConfig,
-    }[stage]
+    }
+    return schemas[stage]
 
 
 def jobs(stage: str, words: Sequence[str], *, sweep: bool) -> list[Job]:
@@ -66,11 +68,16 @@ def jobs(stage: str, words: Sequence[str], *, sweep: bool) -> list[Job]:
     return found
 
 
-def sweep(stage: str, words: Sequence[str], root: str, run: Callable[[str, list[str]], None]) -> None:
-    """Hand a sweep to Hydra's launcher; `run` gets the stage and one job's overrides."""
+def sweep(stage: str, words: Sequence[str], jobs: Sequence[Job], run: Callable[[Job], None]) -> None:
+    """Hand a sweep to Hydra's launcher, which calls `run` for each job, maybe on another machine."""
+    # Text alone: it travels, and a job that waits in a queue runs what was checked here.
+    checked_here = {job.words: (job.name, job.yaml) for job in jobs}
+    root = jobs[0].config.root
 
     def task(_: DictConfig) -> None:
-        run(stage, list(HydraConfig.get().overrides.task))
+        words = tuple(HydraConfig.get().overrides.task)
+        name, yaml = checked_here[words]
+        run(Job(words, checked(stage, DictConfig(OmegaConf.create(yaml)), []), name, yaml))
 
     moment = datetime.now().strftime("%Y%m%d-%H%M%S")
     argv = [
@@ -138,7 +145,7 @@ def _job(stage: str, words: Sequence[str]) -> Job:
     ]
     usual = checked(stage, compose(stage, without_experiment), [])
     name = run_name(config, usual, groups, usual_groups)
-    return Job(config, name, _yaml(config))
+    return Job(tuple(words), config, name, _yaml(config))
 
 
 def _yaml(config: StageConfig) -> str:

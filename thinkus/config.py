@@ -131,7 +131,7 @@ class Filters(Schema):
     min_user_turns: Positive
     max_user_turns: Positive
     max_characters: Positive
-    near_duplicate: Annotated[float, Field(gt=0, le=1)] | None
+    near_duplicate: Annotated[float, Field(gt=0, le=1)]
 
 
 class StageConfig(Schema):

@@ -55,7 +55,7 @@ def execute(stage: str, config: StageConfig, name: str, config_yaml: str, *, red
             work.run(config, run)
             run.finish()
     if shard and target != directory and (missing := unfinished_parts(directory, shard)):
-        return Done(target, f"waits for parts {', '.join(map(str, missing))} of {shard.count}")
+        return Done(target, f"waits for parts {', '.join(map(str, missing))} of {shard.total}")
     if shard and target != directory:
         with claimed(directory, fresh, config_yaml, redo=False) as joined:
             if joined is not None:

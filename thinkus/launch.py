@@ -1,6 +1,5 @@
 """One command line, from its words to finished runs: shown, planned, or carried out."""
 
-import functools
 import sys
 from collections.abc import Sequence
 
@@ -33,22 +32,19 @@ def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool) -> None:
         _carry_out(stage, jobs[0], redo=redo)
         return
     failed: list[str] = []
-    run_one = functools.partial(_one_of_sweep, redo=redo, failed=failed)
-    compose.sweep(stage, words, jobs[0].config.root, run_one)
+
+    def run_one(job: Job) -> None:
+        try:
+            _carry_out(stage, job, redo=redo)
+        except ThinkusError as error:  # must not hide what becomes of the others
+            failed.append(job.name)
+            print(error, file=sys.stderr)
+
+    compose.sweep(stage, words, jobs, run_one)
     if failed:
-        raise ThinkusError(f"{len(failed)} of {len(jobs)} jobs failed, as said above")
+        raise ThinkusError(f"{len(failed)} of {len(jobs)} jobs failed, as said above: {', '.join(failed)}")
 
 
 def _carry_out(stage: str, job: Job, *, redo: bool) -> None:
     done = execute(stage, job.config, job.name, job.yaml, redo=redo)
     say(f"{stage}: {done.directory} {done.how}")
-
-
-def _one_of_sweep(stage: str, words: list[str], *, redo: bool, failed: list[str]) -> None:
-    """One job; its failure must not hide what becomes of the others."""
-    job = compose.jobs(stage, words, sweep=False)[0]
-    try:
-        _carry_out(stage, job, redo=redo)
-    except ThinkusError as error:
-        failed.append(str(error))
-        print(error, file=sys.stderr)

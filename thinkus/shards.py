@@ -19,7 +19,7 @@ _PART = re.compile(r"part-(\d{4})-of-(\d{4})")
 class Shard(NamedTuple):
     number: int
     """From 1."""
-    count: int
+    total: int
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
@@ -29,23 +29,23 @@ class Shard(NamedTuple):
         return cls(int(match[1]), int(match[2]))
 
     def directory(self, run: Path) -> Path:
-        return run / f"part-{self.number:04}-of-{self.count:04}"
+        return run / f"part-{self.number:04}-of-{self.total:04}"
 
     def holds(self, index: int) -> bool:
         """Whether the item at this index of the input is this shard's: dealt out in turn, so that all get alike."""
-        return index % self.count == self.number - 1
+        return index % self.total == self.number - 1
 
 
 def check_count(run: Path, shard: Shard | None) -> None:
     """Parts of one run must all be cut alike, and a run that is made in parts is not begun whole."""
     for part in parts_of(run):
-        count = int(_PART.fullmatch(part.name)[2])  # type: ignore[index]
+        total = int(_PART.fullmatch(part.name)[2])  # type: ignore[index]
         if shard is None:
             raise RunRefused(
-                f"{run}: is being made in {count} parts; go on with shard=i/{count}, or --redo to begin it whole"
+                f"{run}: is being made in {total} parts; go on with shard=i/{total}, or --redo to begin it whole"
             )
-        if count != shard.count:
-            raise RunRefused(f"{run}: is cut in {count} parts; use shard={min(shard.number, count)}/{count}")
+        if total != shard.total:
+            raise RunRefused(f"{run}: is cut in {total} parts; use shard={min(shard.number, total)}/{total}")
 
 
 def parts_of(run: Path) -> list[Path]:
@@ -55,8 +55,8 @@ def parts_of(run: Path) -> list[Path]:
 def unfinished_parts(run: Path, shard: Shard) -> list[int]:
     """The numbers of the parts that are not done."""
     numbers = []
-    for number in range(1, shard.count + 1):
-        directory = Shard(number, shard.count).directory(run)
+    for number in range(1, shard.total + 1):
+        directory = Shard(number, shard.total).directory(run)
         manifest = load_manifest(directory) if directory.is_dir() else None
         if manifest is None or manifest.status != "done":
             numbers.append(number)

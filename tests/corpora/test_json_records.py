@@ -77,7 +77,7 @@ def test_a_broken_record_in_a_list_does_not_hide_the_next(tmp_path: Path) -> Non
     found = read(tmp_path, b'[{"text": "a"}, {"text": tru}, {"text": "\xff"}, {"text": 1}, {"text": "b"}]')
     assert texts(found) == ["a", "b"]
     assert problems(found) == [
-        ("a.json:2", "JSON is malformed: invalid character (byte 12)"),
+        ("a.json:2", "JSON is malformed: invalid character (byte 13)"),
         ("a.json:3", "text that is not UTF-8 (byte 0xff)"),
         ("a.json:4", "Expected `str`, got `int` - at `$.text`"),
     ]

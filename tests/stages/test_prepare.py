@@ -126,17 +126,37 @@ def test_too_many_bad_rows_end_the_run_and_few_are_kept(workspace: Path) -> None
     write_corpus(workspace / "own.jsonl", [[f"question number {i} about {i * i}", "yes"] for i in range(150)])
     with (workspace / "own.jsonl").open("a") as file:
         file.write('{"messages": 7}\n')
-    prepare("data=jsonl", "data.path=own.jsonl", "data.test=5")
-    (bad,) = failures(workspace, "jsonl")
-    assert (bad.reason, bad.item, bad.raw) == ("bad_row", "own.jsonl:151", '{"messages": 7}')
+    prepare("data=jsonl", "data.path=own.jsonl", "data.test=5", "name=own")
+    (bad,) = failures(workspace, "own")
+    assert (bad.reason, bad.item, bad.raw) == ("bad_row", "own.jsonl:151", '{"messages":7}')
     with pytest.raises(ThinkusError, match=r"1 of 151 rows .* own\.jsonl:151: .*raise max_bad_share=0\.001"):
         prepare("data=jsonl", "data.path=own.jsonl", "data.test=5", "max_bad_share=0.001", "name=strict")
 
 
 def test_of_twins_the_smallest_id_stays(workspace: Path) -> None:
-    story = (
-        ["a", "fox", "went", "out", "on", "a", "chilly", "night", "and", "prayed", "to", "the", "moon", "to", "give", "him", "light", "for", "many", "a", "mile"]
-    )
+    story = [
+        "a",
+        "fox",
+        "went",
+        "out",
+        "on",
+        "a",
+        "chilly",
+        "night",
+        "and",
+        "prayed",
+        "to",
+        "the",
+        "moon",
+        "to",
+        "give",
+        "him",
+        "light",
+        "for",
+        "many",
+        "a",
+        "mile",
+    ]
     near = " ".join([*story[:-1], "yard"])
     write_corpus(
         workspace / "own.jsonl",
@@ -147,9 +167,9 @@ def test_of_twins_the_smallest_id_stays(workspace: Path) -> None:
             [near, "good"],
         ],
     )
-    prepare("data=jsonl", "data.path=own.jsonl", "data.test=1")
-    assert [c.id for c in records(workspace, "jsonl")] == ["c000", "c001"]
-    assert {f.item: f.reason for f in failures(workspace, "jsonl")} == {
+    prepare("data=jsonl", "data.path=own.jsonl", "data.test=1", "name=own")
+    assert [c.id for c in records(workspace, "own")] == ["c000", "c001"]
+    assert {f.item: f.reason for f in failures(workspace, "own")} == {
         "c002": "exact_duplicate",
         "c003": "near_duplicate",
     }

@@ -58,10 +58,9 @@ def read_records(files: Sequence[Path], kind: type[T]) -> Iterator[tuple[str, T]
         read = FORMATS[_known_format(file)]
         try:
             yield from read(file, name, kind)
-        except OSError as error:
-            raise ThinkusError(
-                f"{file}: cannot be read ({error.strerror or error}); mend or remove it"
-            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise ThinkusError(f"{file}: cannot be read ({why}); fetch it again or leave it out") from None
 
 
 def _format(file: Path) -> str | None:

@@ -132,12 +132,9 @@ def _elements(stream: BinaryIO) -> Iterator[Piece]:
                 kept, ended = end, True
         if len(text) - kept >= MAX_RECORD_BYTES:
             break
-    rest = text[kept:].strip(BLANK)
+    rest = text[kept:].lstrip(BLANK)
     if depth > 0 or not ended:
-        yield (
-            rest,
-            "the file ends in the middle of this record" if rest else "the file ends before its list does",
-        )
+        yield rest, f"the file ends {'in the middle of this record' if rest else 'before its list does'}"
     else:
         yield from _between(rest)
 

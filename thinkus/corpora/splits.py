@@ -43,17 +43,17 @@ def draw(
     members: dict[int, list[int]] = {}
     for index, group in enumerate(groups):
         members.setdefault(group, []).append(index)
-    for group in members.values():
-        group.sort(key=lambda index: ids[index])
-    order = sorted(members.values(), key=lambda group: _lot(ids[group[0]], seed))
+    for together in members.values():
+        together.sort(key=lambda index: ids[index])
+    order = sorted(members.values(), key=lambda together: _lot(ids[together[0]], seed))
 
     splits: list[Split | None] = [None] * len(ids)
     room: dict[Split, int] = {"test": test, "train": len(ids) if train is None else train}
-    for group in order:
+    for together in order:
         side: Split = "test" if room["test"] > 0 else "train"
-        for index in group[: room[side]]:
+        for index in together[: room[side]]:
             splits[index] = side
-        room[side] -= min(len(group), room[side])
+        room[side] -= min(len(together), room[side])
     return splits
 
 

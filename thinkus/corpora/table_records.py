@@ -65,23 +65,32 @@ def arrow_records(file: Path, name: str, kind: type[T]) -> Iterator[tuple[str, T
 
     shape = _shape(msgspec.inspect.type_info(kind))
     row = 1
-    # Not mapped into memory: the pages of a whole corpus would count as ours.
-    with pa.OSFile(str(file)) as source:
-        try:
-            batches = pa.ipc.open_stream(source)
-        except (pa.ArrowException, OSError) as error:
-            raise _unreadable(file, "Arrow stream", error) from None
-        _check_columns(file, batches.schema, shape)
-        try:
+    try:
+        # Not mapped into memory: the pages of a whole corpus would count as ours.
+        with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as batches:
+            _check_columns(file, batches.schema, shape)
             for batch in batches:
+                _check_lengths(batch)
                 for start in range(0, batch.num_rows, ROWS_AT_ONCE):
                     part = batch.slice(start, ROWS_AT_ONCE)
                     yield from _records(part, shape, kind, name, row)
                     row += part.num_rows
-        except (pa.ArrowException, OSError) as error:
-            yield BadRow(
-                f"{name}:{row}", f"the file ends early or is damaged from here: {_one_line(error)}", ""
-            )
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        # Not a bad row: nobody knows how many rows are missing, so no share of them can be told.
+        raise _unreadable(file, f"Arrow stream, from row {row} on", error) from None
+
+
+def _check_lengths(batch: "pa.RecordBatch") -> None:
+    """Damaged lengths would end the process; text that is not UTF-8 is the matter of its own row."""
+    import pyarrow as pa
+
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid as error:
+        if "UTF8" not in str(error):
+            raise
 
 
 def _records(
