@@ -35,7 +35,7 @@ def main() -> None:
         return
     has_gpu = shutil.which("nvidia-smi") is not None
     size = (
-        "3.5 GB with CUDA" if has_gpu else "0.9 GB, of it torch for the CPU 0.2 GB and a small model 0.25 GB"
+        "3.5 GB with CUDA" if has_gpu else "0.8 GB, of it torch for the CPU 0.2 GB and a small model 0.25 GB"
     )
     print(f"setup: installing into {VENV}: about 130 packages, {size}; minutes, once", flush=True)
     began = time.monotonic()

@@ -106,6 +106,7 @@ def test_files_are_read_one_after_the_other_and_rows_counted_in_each(tmp_path: P
     ]
 
 
-def test_a_file_that_vanishes_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ThinkusError, match=r"a\.jsonl: cannot be read \(No such file or directory\)"):
-        list(read_records([tmp_path / "a.jsonl"], Numbered))
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.json", "a.parquet", "a.arrow"])
+def test_a_file_that_vanishes_is_the_same_line_in_every_format(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ThinkusError, match=rf"{name}: cannot be read \(No such file or directory\); fetch"):
+        list(read_records([tmp_path / name], Numbered))

@@ -57,6 +57,7 @@ def read_records(files: Sequence[Path], kind: type[T]) -> Iterator[tuple[str, T]
     for file, name in zip(files, _short_names(files), strict=True):
         read = FORMATS[_known_format(file)]
         try:
+            file.open("rb").close()  # where it cannot be opened, all formats say so alike
             yield from read(file, name, kind)
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or error

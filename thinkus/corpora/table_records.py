@@ -41,7 +41,7 @@ def parquet_records(file: Path, name: str, kind: type[T]) -> Iterator[tuple[str,
         # A buffer, because without one a column of a whole row group is read at once.
         table = pq.ParquetFile(file, buffer_size=BUFFER_BYTES, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(file, "parquet", error) from None
+        raise _unreadable(file, "parquet file", error) from None
     fields = list(table.schema_arrow)
     _check_columns(file, fields, shape)
     paths = [table.schema.column(leaf).path for leaf in range(len(table.schema))]
@@ -75,8 +75,6 @@ def arrow_records(file: Path, name: str, kind: type[T]) -> Iterator[tuple[str, T
                     part = batch.slice(start, ROWS_AT_ONCE)
                     yield from _records(part, shape, kind, name, row)
                     row += part.num_rows
-    except FileNotFoundError:
-        raise
     except (pa.ArrowException, OSError) as error:
         # Not a bad row: nobody knows how many rows are missing, so no share of them can be told.
         raise _unreadable(file, f"Arrow stream, from row {row} on", error) from None
@@ -131,7 +129,10 @@ def _values(array: "pa.Array", shape: Shape | None) -> list[Any]:
     else:
         return _leaf_values(array)
     if array.null_count:
-        values = [value if valid else None for value, valid in zip(values, array.is_valid(), strict=True)]
+        values = [
+            value if valid else None
+            for value, valid in zip(values, array.is_valid().to_pylist(), strict=True)
+        ]
     return values
 
 
@@ -202,7 +203,7 @@ def _missing(fields: Iterable["pa.Field"], shape: Shape | None, above: str = "")
 
 
 def _unreadable(file: Path, kind: str, error: Exception) -> ThinkusError:
-    return ThinkusError(f"{file}: not a complete {kind} file ({_one_line(error)}); fetch it again")
+    return ThinkusError(f"{file}: not a complete {kind} ({_one_line(error)}); fetch it again")
 
 
 def _one_line(error: Exception) -> str:
