@@ -124,14 +124,29 @@ class Endpoint(Schema):
 # Stages: one class for each conf/<stage>.yaml ------------------------------------------------
 
 
+class Language(Schema):
+    name: str
+    """As corpora call it."""
+    code: str
+    """As the detector calls it."""
+    certainty: Share
+    """Where the corpus does not say: from which on the detector is believed that it is another."""
+
+
 class Filters(Schema):
-    language: str | None
+    language: Language | None
     toxic: bool
     dangling_end: Literal["cut", "drop"]
     min_user_turns: Positive
     max_user_turns: Positive
     max_characters: Positive
+    max_repetition: Annotated[float, Field(gt=1)]
+    """How many times shorter a message may become when it is compressed."""
+    personal_data: Literal["keep", "drop"]
     near_duplicate: Annotated[float, Field(gt=0, le=1)]
+    """Jaccard over word 3-grams of the user's words, from which on two are twins."""
+    shared_opening: Positive | None
+    """In how many first turns a 7-gram may stand."""
 
 
 class StageConfig(Schema):
@@ -144,7 +159,7 @@ class StageConfig(Schema):
 
     name: Indifferent[RunName | None]
     root: Indifferent[str]
-    seed: Count
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     cluster: Indifferent[Cluster]
 
 
@@ -152,6 +167,10 @@ class PrepareConfig(StageConfig):
     default_name = "{data.name}"
 
     data: Data
+    against: Indifferent[str | None]
+    """A prepared run; what is near to any of its conversations goes. It counts as an input."""
+    hold_out: Indifferent[str | None]
+    """A file of ids, one a line, that must be in test. It counts as an input."""
     keep_failures: Indifferent[Count | Literal["all"]]
     max_bad_share: Indifferent[Share]
     filters: Filters

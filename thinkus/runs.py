@@ -87,6 +87,7 @@ class Run:
 
     def __init__(self, directory: Path, manifest: Manifest, claim: Claim, *, is_resumed: bool) -> None:
         self.directory = directory
+        self.inputs = {role: facts.read for role, facts in manifest.inputs.items()}
         self.manifest = manifest
         self.is_resumed = is_resumed
         """An earlier process began it, with the same identity."""
@@ -284,6 +285,11 @@ def all_runs(root: Path) -> Iterator[tuple[str, Path]]:
     for stage in sorted(path for path in root.glob("*") if path.is_dir() and not path.name.startswith(".")):
         for directory in sorted(path for path in stage.iterdir() if path.is_dir()):
             yield stage.name, directory
+
+
+def run_reference(stage: str, name: str) -> str:
+    """A run as a person names it: by its name alone, by stage/name, or by a path."""
+    return name if "/" in name else f"{stage}/{name}"
 
 
 def input_run(root: Path, reference: str, remedy: str) -> tuple[Path, Manifest]:

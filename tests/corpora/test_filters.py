@@ -5,19 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinkus.config import Filters
+from thinkus.config import Filters, Language
 from thinkus.corpora.filters import FILTERS, first_objection, normalised, tidied
 from thinkus.corpora.rows import Row
 from thinkus.records import Conversation, Message
 
 FILTERS_ON = Filters(
-    language="english",
+    language=Language(name="english", code="en", certainty=0.5),
     toxic=True,
     dangling_end="cut",
     min_user_turns=1,
     max_user_turns=3,
     max_characters=100,
+    max_repetition=10,
+    personal_data="keep",
     near_duplicate=0.75,
+    shared_opening=100,
 )
 ROLES = {"u": "user", "a": "assistant", "s": "system"}
 

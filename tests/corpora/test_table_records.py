@@ -62,6 +62,14 @@ def bad_text(good: pa.Table, at: int) -> pa.Table:
     return good.set_column(0, "said", said)
 
 
+def damage(file: Path, group: int, column: int) -> None:
+    content = bytearray(file.read_bytes())
+    start = pq.ParquetFile(file).metadata.row_group(group).column(column).data_page_offset
+    for at in range(start, start + 60):
+        content[at] ^= 0xFF
+    file.write_bytes(content)
+
+
 @both
 def test_lists_and_structs_keep_their_gaps(tmp_path: Path, through: Through) -> None:
     rows: list[dict[str, Any]] = [
@@ -166,13 +174,16 @@ def test_a_parquet_file_that_is_cut_is_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
 
 
+def test_damage_in_a_column_that_is_not_needed_is_no_damage(tmp_path: Path) -> None:
+    parquet(tmp_path, numbered(50).append_column("other", pa.array([str(n) * 9 for n in range(50)])))
+    damage(tmp_path / "a.parquet", group=0, column=2)
+    found = list(parquet_records(tmp_path / "a.parquet", "a", Record))
+    assert found[-1] == ("a:50", Record((Said("49"),), name="49"))
+
+
 def test_each_row_of_a_damaged_part_of_a_parquet_file_is_a_bad_row(tmp_path: Path) -> None:
     parquet(tmp_path, numbered(300), row_group_size=100, compression="zstd")
-    content = bytearray((tmp_path / "a.parquet").read_bytes())
-    column = pq.ParquetFile(tmp_path / "a.parquet").metadata.row_group(1).column(0)
-    for at in range(column.data_page_offset, column.data_page_offset + 60):
-        content[at] ^= 0xFF
-    (tmp_path / "a.parquet").write_bytes(content)
+    damage(tmp_path / "a.parquet", group=1, column=0)
     found = list(parquet_records(tmp_path / "a.parquet", "a", Record))
     bad = [item for item in found if isinstance(item, BadRow)]
     assert [item.where for item in bad] == [f"a:{row}" for row in range(101, 201)]

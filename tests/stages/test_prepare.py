@@ -48,16 +48,21 @@ def test_the_sample_loses_what_was_planted_and_nothing_else(workspace: Path) -> 
     counts = manifest(workspace)["counts"]
     assert counts["removed"] == {
         "bad_row": 0,
-        "language": 6,
         "toxic": 3,
         "shape": 6,
         "turns": 0,
         "length": 1,
+        "language": 6,
+        "repetition": 0,
+        "personal_data": 0,
         "exact_duplicate": 2,
+        "repeated_id": 0,
+        "shared_opening": 0,
+        "near_against": 0,
         "near_duplicate": 3,
     }
     assert counts["read"] == counts["kept"] + sum(counts["removed"].values()) == 93
-    assert (counts["train"], counts["test"], counts["items"]) == (56, 16, 72)
+    assert (counts["train"]["items"], counts["test"]["items"], counts["items"]) == (56, 16, 72)
 
 
 def test_a_message_without_a_reply_is_cut(workspace: Path) -> None:

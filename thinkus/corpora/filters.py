@@ -1,24 +1,37 @@
 """Which conversations of a corpus are worth keeping, judged one at a time.
 
 Each filter is a name that can be counted, and says of a conversation why it objects. They
-are asked in the order of `FILTERS`, so that a funnel reads from the cheapest to the last.
+are asked in the order of `FILTERS`; the first that objects is the one that is counted.
 """
 
+import zlib
 from collections.abc import Callable
 
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from thinkus.config import Filters
+from thinkus.corpora.language import detect
+from thinkus.corpora.personal import personal_data
 from thinkus.corpora.rows import Row
 from thinkus.records import Conversation, Message
 
 Objection = str | None
 
+SHORTEST_REPETITION = 400
+"""Bytes; what is shorter repeats itself as people do."""
+
 
 def language(row: Row, filters: Filters) -> Objection:
-    if filters.language is None or row.language is None or row.language == filters.language:
+    wanted = filters.language
+    if wanted is None:
         return None
-    return f"is {row.language}, wanted {filters.language}"
+    if row.language is not None:
+        return None if row.language == wanted.name else f"is {row.language}, wanted {wanted.name}"
+    code, certainty = detect(row.conversation.user_text)
+    if code == wanted.code or certainty < wanted.certainty:
+        return None
+    return f"is detected as {code} ({certainty:.2f}), wanted {wanted.code}"
 
 
 def toxic(row: Row, filters: Filters) -> Objection:
@@ -53,8 +66,36 @@ def length(row: Row, filters: Filters) -> Objection:
     return f"{characters:,} characters, at most {filters.max_characters:,}"
 
 
+def repetition(row: Row, filters: Filters) -> Objection:
+    """Machine-like repetition; people's tables, lists and code compress less."""
+    for number, message in enumerate(row.conversation.messages):
+        content = message.content.encode("utf-8", "surrogatepass")
+        if len(content) >= SHORTEST_REPETITION:
+            times = len(content) / len(zlib.compress(content, level=1))
+            if times > filters.max_repetition:
+                return (
+                    f"message {number + 1} compresses {times:.0f} times, at most {filters.max_repetition:g}"
+                )
+    return None
+
+
+def personal(row: Row, filters: Filters) -> Objection:
+    if filters.personal_data == "drop":
+        for number, message in enumerate(row.conversation.messages):
+            if kind := personal_data(message.content):
+                return f"message {number + 1} holds a {kind}"
+    return None
+
+
+# From the cheapest and plainest to the dearest.
 FILTERS: dict[str, Callable[[Row, Filters], Objection]] = {
-    filter_.__name__: filter_ for filter_ in (language, toxic, shape, turns, length)
+    "toxic": toxic,
+    "shape": shape,
+    "turns": turns,
+    "length": length,
+    "language": language,
+    "repetition": repetition,
+    "personal_data": personal,
 }
 
 
@@ -67,16 +108,21 @@ def first_objection(row: Row, filters: Filters) -> tuple[str, str] | None:
 
 
 def tidied(conversation: Conversation, filters: Filters) -> Conversation:
-    """What is mended before the filters look: a leading system text, a last message without a reply."""
-    messages, meta = conversation.messages, conversation.meta
+    """What is mended before the filters look; what is cut off is kept in `meta`."""
+    messages, thoughts, meta = conversation.messages, conversation.human_thoughts, conversation.meta
     if messages and messages[0].role == "system":
-        # It was said to the assistant, not by either side: kept, but out of the conversation.
-        messages, meta = messages[1:], meta | {"system": messages[0].content}
+        # It was said to the assistant, not by either side.
+        meta = meta | {"system": messages[0].content}
+        messages = messages[1:]
+        thoughts = tuple(replace(t, message=t.message - 1) for t in thoughts if t.message > 0)
     if filters.dangling_end == "cut" and len(messages) > 1 and messages[-1].role == "user":
+        own = [thought for thought in thoughts if thought.message == len(messages) - 1]
+        meta = meta | {"cut_end": to_builtins({"content": messages[-1].content, "human_thoughts": own})}
         messages = messages[:-1]
+        thoughts = tuple(thought for thought in thoughts if thought.message < len(messages))
     if messages is conversation.messages:
         return conversation
-    return replace(conversation, messages=messages, meta=meta)
+    return replace(conversation, messages=messages, human_thoughts=thoughts, meta=meta)
 
 
 def normalised(messages: tuple[Message, ...]) -> str:

@@ -5,8 +5,6 @@ what such pairs connect, so a chain of small edits is one cluster even where its
 right for a split that must not leak. They do not depend on the order of the texts.
 """
 
-import re
-import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,19 +12,19 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Hashes = npt.NDArray[np.uint64]
+from thinkus.corpora.words import Hashes, mixed
+
 Shingles = npt.NDArray[np.uint32]
 
 SHINGLE_WORDS = 3
-# A pair of Jaccard 0.85 shares a band of 7 with 0.32, so it is missed by all 20 with 0.0004; one of
-# 0.6 is proposed with 0.43, at the price of one exact comparison.
-BANDS = 20
-ROWS = 7
+# A pair of Jaccard 0.75 shares a band of 5 with 0.24, so it is missed by all 32 with 0.0002 (at 0.85
+# with 1e-8); one of 0.6 is proposed with 0.93, at the price of one exact comparison.
+BANDS = 32
+ROWS = 5
 # In a bucket of texts that share a template but little else, comparing each with each would be
 # quadratic: after so many centres the rest is left to the other bands.
-MOST_CENTRES = 16
+MOST_CENTRES = 64
 BATCH_WORDS = 100_000
-_WORD = re.compile(r"\w+")
 
 
 class _Batch(NamedTuple):
@@ -56,11 +54,11 @@ class NearDuplicates:
         self._multipliers = draw(1, 2**63, BANDS * ROWS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
         self._offsets = draw(0, 2**63, BANDS * ROWS, dtype=np.uint64)
 
-    def add(self, text: str) -> None:
-        words = [zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in _WORD.findall(text.casefold())]
+    def add(self, words: Hashes) -> None:
+        """A text, by its words' hashes."""
         if len(words) < SHINGLE_WORDS:  # the whole text is its one shingle
-            words += [len(words)] * (SHINGLE_WORDS - len(words))
-        self._waiting.append(np.array(words, dtype=np.uint64))
+            words = np.concatenate([words, np.full(SHINGLE_WORDS - len(words), len(words), dtype=np.uint64)])
+        self._waiting.append(words)
         self._waiting_words += len(words)
         if self._waiting_words >= BATCH_WORDS:
             self._hash_waiting()
@@ -113,7 +111,7 @@ class NearDuplicates:
         first, second, third = (
             np.concatenate([words[at : len(words) - 2 + at] for words in self._waiting]) for at in range(3)
         )
-        shingles = _mixed(_mixed(_mixed(first) + second) + third)
+        shingles = mixed(mixed(mixed(first) + second) + third)
         owners = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths)
         own = np.unique(owners << np.uint64(32) | shingles >> np.uint64(32))
         ends = np.cumsum(np.bincount((own >> np.uint64(32)).astype(np.int64), minlength=len(lengths)))
@@ -123,20 +121,13 @@ class NearDuplicates:
         for column in range(BANDS * ROWS):
             permuted = (shingles * self._multipliers[column] + self._offsets[column]) >> np.uint64(32)
             band = column // ROWS
-            bands[:, band] = _mixed(bands[:, band] + np.minimum.reduceat(permuted, starts))
+            bands[:, band] = mixed(bands[:, band] + np.minimum.reduceat(permuted, starts))
         self._firsts.append(self._count)
         self._batches.append(_Batch(ends, own.astype(np.uint32)))
         self._bands.append(bands)
-        self._keys.append(_mixed(np.add.reduceat(shingles, starts)))
+        self._keys.append(mixed(np.add.reduceat(shingles, starts)))
         self._count += len(lengths)
         self._waiting, self._waiting_words = [], 0
-
-
-def _mixed(values: Hashes) -> Hashes:
-    """Each value spread over all 64 bits (the finaliser of splitmix64)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def _buckets(hashes: Hashes, keys: Hashes) -> Iterator[list[int]]:

@@ -5,7 +5,7 @@ stand on both sides, so that a test conversation has no twin in train.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from thinkus.records import Split
 
@@ -34,22 +34,33 @@ def joined(count: int, labellings: Iterable[Sequence[object]]) -> list[int]:
 
 
 def draw(
-    ids: Sequence[str], groups: Sequence[int], *, train: int | None, test: int, seed: int
+    ids: Sequence[str],
+    groups: Sequence[int],
+    *,
+    train: int | None,
+    test: int,
+    seed: int,
+    held_out: Set[str] = frozenset(),
 ) -> list[Split | None]:
     """Test first, then train, group by group in an order that the seed decides; None: not drawn.
 
-    A group that the test set has no more room for is not drawn at all rather than trained on.
+    What the test set has no more room for is not drawn at all rather than trained on; of a group
+    with held-out members only these are tested on.
     """
+    splits: list[Split | None] = ["test" if name in held_out else None for name in ids]
     members: dict[int, list[int]] = {}
     for index, group in enumerate(groups):
         members.setdefault(group, []).append(index)
-    for together in members.values():
+    free = [group for group in members.values() if all(splits[index] is None for index in group)]
+    for together in free:
         together.sort(key=lambda index: ids[index])
-    order = sorted(members.values(), key=lambda together: _lot(ids[together[0]], seed))
+    free.sort(key=lambda together: _lot(ids[together[0]], seed))
 
-    splits: list[Split | None] = [None] * len(ids)
-    room: dict[Split, int] = {"test": test, "train": len(ids) if train is None else train}
-    for together in order:
+    room: dict[Split, int] = {
+        "test": max(0, test - len(held_out)),
+        "train": len(ids) if train is None else train,
+    }
+    for together in free:
         side: Split = "test" if room["test"] > 0 else "train"
         for index in together[: room[side]]:
             splits[index] = side

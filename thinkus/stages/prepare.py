@@ -1,15 +1,13 @@
 """prepare: a corpus in its published form -> clean, split, traceable records.
 
-One pass over the corpus keeps what the filters let through in a scratch file, and of each
-conversation only what telling twins apart needs in memory; then duplicates go, the split
-is drawn, and a pass over the scratch file writes the records.
+One pass over the corpus writes what the filters let through to a scratch file; then what
+resembles another goes, the split is drawn, and the drawn lines become the records.
 """
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import msgspec
 from msgspec.structs import replace
@@ -17,23 +15,35 @@ from msgspec.structs import replace
 from thinkus import corpora
 from thinkus.config import PrepareConfig
 from thinkus.console import funnel_table, progress
-from thinkus.corpora.filters import FILTERS, first_objection, normalised, tidied
-from thinkus.corpora.near_duplicates import NearDuplicates
+from thinkus.corpora import candidates
+from thinkus.corpora.candidates import Candidates
+from thinkus.corpora.filters import FILTERS, first_objection, tidied
 from thinkus.corpora.rows import BadRow
 from thinkus.corpora.splits import draw, joined
 from thinkus.errors import ThinkusError
-from thinkus.files import UNFINISHED
-from thinkus.records import Conversation, Failure, Split, to_line
-from thinkus.runs import Input, Run
+from thinkus.files import UNFINISHED, sha256_of
+from thinkus.records import Conversation, Failure, Split, read_conversations, to_line
+from thinkus.runs import Input, Run, input_identity, input_run, run_reference
 
-PAPER_TURNS = "paper: 5.6 in its test set, 2.0 in its corpus"
-REASONS = ("bad_row", *FILTERS, "exact_duplicate", "near_duplicate")
+PAPER_TURNS = "(the paper: 5.6 user turns each in its test set, 2.0 in its corpus)"
 FEWEST_ROWS_TO_JUDGE = 1000
 """Before so many rows a share of bad ones says little, so it is judged at the end."""
+REASONS = ("bad_row", *FILTERS, *candidates.REASONS)
 
 
 def inputs(config: PrepareConfig, root: Path) -> dict[str, Input]:
-    return {"corpus": corpora.identify(config.data)}
+    found = {"corpus": corpora.identify(config.data)}
+    if config.against is not None:
+        remedy = f"thinkus prepare data={config.against}"
+        directory, manifest = input_run(root, run_reference("prepare", config.against), remedy)
+        identity = input_identity(directory, manifest)
+        found["against"] = Input(str(directory), identity, f"{manifest.counts['items']:,} conversations")
+    if config.hold_out is not None:
+        ids = _held_out(config)
+        found["hold_out"] = Input(
+            config.hold_out, sha256_of(Path(config.hold_out).expanduser()), f"{len(ids):,} ids"
+        )
+    return found
 
 
 def prompts(config: PrepareConfig) -> Sequence[str]:
@@ -41,19 +51,13 @@ def prompts(config: PrepareConfig) -> Sequence[str]:
 
 
 def plan(config: PrepareConfig, root: Path) -> list[str]:
-    filters = ", ".join(REASONS)
     train = "all others" if config.data.train is None else f"{config.data.train:,}"
-    return [f"filters by {filters}", f"draws {config.data.test:,} for test, {train} for train"]
-
-
-class Twins(NamedTuple):
-    """Of each conversation that passed the filters, what is needed to know it from the others."""
-
-    ids: list[str]
-    exact: list[bytes]
-    users: list[str | None]
-    near: NearDuplicates
-    offsets: list[int]
+    rows = corpora.count_rows(config.data)
+    return [
+        f"reads {'about ' + format(rows, ',') if rows else 'an unknown number of'} rows",
+        f"filters by {', '.join(REASONS)}",
+        f"draws {config.data.test:,} for test, {train} for train, with seed {config.seed}",
+    ]
 
 
 class Failures:
@@ -64,61 +68,61 @@ class Failures:
         self._file = file
         self._keep = keep
 
-    def add(self, item: str, reason: str, detail: str, raw: str) -> None:
+    def add(self, item: str, reason: str, detail: str, raw: bytes | str) -> None:
         self.counts[reason] += 1
         if self._keep is None or self.counts[reason] <= self._keep:
-            self._file.write(to_line(Failure(item, reason, detail, raw)))
+            text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
+            self._file.write(to_line(Failure(item, reason, detail, text.rstrip("\n"))))
 
 
 def run(config: PrepareConfig, run: Run) -> None:
     scratch_path = run.directory / f"passed{UNFINISHED}"
     keep = None if config.keep_failures == "all" else config.keep_failures
+    known = Candidates(config.filters.near_duplicate, config.filters.shared_opening)
+    if config.against is not None:
+        for conversation in read_conversations(Path(run.inputs["against"]) / "records.jsonl"):
+            known.add_stranger(conversation)
     with scratch_path.open("w+b") as scratch, run.output("failures.jsonl") as failures_file:
         failures = Failures(failures_file, keep)
-        twins = _pass_filters(config, scratch, failures)
-        read = len(twins.ids) + failures.counts.total()
-        kept = _without_duplicates(twins, scratch, failures)
-        splits = _split(config, twins, kept)
+        offsets = []
+        for conversation in _passing(config, failures):
+            offsets.append(scratch.tell())
+            scratch.write(to_line(conversation))
+            known.add(conversation)
+        read = len(offsets) + failures.counts.total()
+        removals = known.removals()
+        for index, removal in sorted(removals.items()):
+            scratch.seek(offsets[index])
+            failures.add(known.ids[index], *removal, scratch.readline())
+        kept = [index for index in range(len(offsets)) if index not in removals]
+        splits = _split(config, known, kept, read, failures.counts)
         with run.output("records.jsonl") as records:
-            turns = _write_records(twins, kept, splits, scratch, records)
+            turns = _write_records([offsets[index] for index in kept], splits, scratch, records)
     scratch_path.unlink()
-    run.counts = _funnel(read, failures.counts, len(kept), splits, turns)
+    run.counts = _funnel(read, failures.counts, splits, turns)
     funnel_table(run.counts, PAPER_TURNS)
 
 
-def _pass_filters(config: PrepareConfig, scratch: BinaryIO, failures: Failures) -> Twins:
-    """Write down what the filters let through, one line each."""
+def _passing(config: PrepareConfig, failures: Failures) -> Iterator[Conversation]:
+    """What the filters let through."""
+    read = 0
     last_bad: BadRow | None = None
-    twins = Twins([], [], [], NearDuplicates(config.filters.near_duplicate), [])
-    bad = read = 0
-    for row in progress(corpora.read(config.data), "prepare"):
-        read += 1
+    for read, row in enumerate(
+        progress(corpora.read(config.data), "prepare", corpora.count_rows(config.data)), 1
+    ):
         if isinstance(row, BadRow):
-            bad, last_bad = bad + 1, row
+            last_bad = row
             failures.add(row.where, "bad_row", row.problem, row.raw)
             if read >= FEWEST_ROWS_TO_JUDGE:
-                _check_bad_share(bad, read, config, row)
+                _check_bad_share(failures.counts["bad_row"], read, config, row)
             continue
         conversation = tidied(row.conversation, config.filters)
         if objection := first_objection(row._replace(conversation=conversation), config.filters):
-            failures.add(conversation.id, *objection, _raw(row.conversation))
-            continue
-        twins.offsets.append(scratch.tell())
-        scratch.write(to_line(conversation))
-        twins.ids.append(conversation.id)
-        words = normalised(conversation.messages)
-        twins.exact.append(hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=16).digest())
-        twins.users.append(conversation.meta.get("user") or conversation.meta.get("group"))
-        twins.near.add(conversation.user_text)
+            failures.add(conversation.id, *objection, to_line(row.conversation))
+        else:
+            yield conversation
     if last_bad:
-        _check_bad_share(bad, read, config, last_bad)
-    if not twins.ids:
-        counts = ", ".join(f"{reason} {count:,}" for reason, count in failures.counts.most_common())
-        raise ThinkusError(
-            f"data: {config.data.name} has no conversation left of {read:,} ({counts or 'it is empty'}); "
-            "loosen filters.*, or look at another file with data.path="
-        )
-    return twins
+        _check_bad_share(failures.counts["bad_row"], read, config, last_bad)
 
 
 def _check_bad_share(bad: int, read: int, config: PrepareConfig, last: BadRow) -> None:
@@ -130,80 +134,69 @@ def _check_bad_share(bad: int, read: int, config: PrepareConfig, last: BadRow) -
         )
 
 
-def _without_duplicates(twins: Twins, scratch: BinaryIO, failures: Failures) -> list[int]:
-    """Of each set of twins the one with the smallest id stays, whatever the order of the rows."""
-    exact = joined(len(twins.ids), [twins.exact])
-    unique = _smallest(range(len(twins.ids)), exact, twins.ids)
-    near = twins.near.clusters()
-    kept = _smallest(unique, near, twins.ids)
-    unique_set, kept_set = set(unique), set(kept)
-    stays = {near[index]: twins.ids[index] for index in kept}
-    for index, offset in enumerate(twins.offsets):
-        if index in kept_set:
-            continue
-        reason = "near_duplicate" if index in unique_set else "exact_duplicate"
-        detail = f"of {stays.get(near[index], 'another')}, which stays"
-        scratch.seek(offset)
-        failures.add(twins.ids[index], reason, detail, scratch.readline().decode().rstrip())
-    return kept
-
-
-def _smallest(members: Iterable[int], labels: Sequence[int], ids: Sequence[str]) -> list[int]:
-    """Of each label's members the one with the smallest id, in the order of the corpus."""
-    best: dict[int, int] = {}
-    for index in members:
-        label = labels[index]
-        if label not in best or ids[index] < ids[best[label]]:
-            best[label] = index
-    return sorted(best.values())
-
-
-def _split(config: PrepareConfig, twins: Twins, kept: Sequence[int]) -> list[Split | None]:
+def _split(
+    config: PrepareConfig, known: Candidates, kept: Sequence[int], read: int, removed: Counter[str]
+) -> list[Split | None]:
     data = config.data
+    if not kept:
+        counts = ", ".join(f"{reason} {count:,}" for reason, count in removed.most_common())
+        raise ThinkusError(
+            f"data: {data.name} has no conversation left of {read:,} ({counts or 'it is empty'}); "
+            "loosen filters.*, or look at another file with data.path="
+        )
     if len(kept) <= data.test and data.train != 0:
         raise ThinkusError(
             f"data.test: {data.test:,} conversations are asked for testing, but only {len(kept):,} are left "
             "and some must remain for training; set data.test= lower"
         )
-    groups = joined(len(kept), [[twins.users[index] for index in kept]])
-    return draw([twins.ids[i] for i in kept], groups, train=data.train, test=data.test, seed=config.seed)
+    ids = [known.ids[index] for index in kept]
+    held_out = _held_out(config)
+    if missing := sorted(held_out.difference(ids)):
+        raise ThinkusError(
+            f"hold_out: {len(missing):,} of {len(held_out):,} ids of {config.hold_out} are not among the "
+            f"{len(ids):,} conversations that are left, the first is {missing[0]!r}; loosen the filter that took "
+            "it (keep_failures=all shows which), or take it off the list"
+        )
+    groups = joined(len(kept), [[known.owners[index] for index in kept]])
+    return draw(ids, groups, train=data.train, test=data.test, seed=config.seed, held_out=held_out)
+
+
+def _held_out(config: PrepareConfig) -> frozenset[str]:
+    if config.hold_out is None:
+        return frozenset()
+    try:
+        return frozenset(Path(config.hold_out).expanduser().read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ThinkusError(
+            f"hold_out: cannot read {config.hold_out} ({error}); it wants one id a line"
+        ) from None
 
 
 def _write_records(
-    twins: Twins, kept: Sequence[int], splits: Sequence[Split | None], scratch: BinaryIO, records: BinaryIO
+    offsets: Sequence[int], splits: Sequence[Split | None], scratch: BinaryIO, records: BinaryIO
 ) -> Counter[str]:
     """The drawn conversations, in the order of the corpus; counts their user turns by split."""
     turns: Counter[str] = Counter()
     decoder = msgspec.json.Decoder(Conversation)
-    for index, split in zip(kept, splits, strict=True):
-        if split is None:
-            continue
-        scratch.seek(twins.offsets[index])
-        conversation = decoder.decode(scratch.readline())
-        records.write(to_line(replace(conversation, split=split)))
-        turns[split] += conversation.user_turns
+    for offset, split in zip(offsets, splits, strict=True):
+        if split is not None:
+            scratch.seek(offset)
+            conversation = decoder.decode(scratch.readline())
+            records.write(to_line(replace(conversation, split=split)))
+            turns[split] += conversation.user_turns
     return turns
 
 
 def _funnel(
-    read: int, failed: Counter[str], kept: int, splits: Sequence[Split | None], turns: Counter[str]
+    read: int, removed: Counter[str], splits: Sequence[Split | None], turns: Counter[str]
 ) -> dict[str, object]:
     """What came in, what each filter took, what was drawn."""
-    removed = {reason: failed[reason] for reason in REASONS}
     drawn = Counter(splits)
-    written = drawn["train"] + drawn["test"]
     return {
         "read": read,
-        "removed": removed,
-        "kept": kept,
+        "removed": {reason: removed[reason] for reason in REASONS},
+        "kept": len(splits),
         "not_drawn": drawn[None],
-        "items": written,
-        "train": drawn["train"],
-        "test": drawn["test"],
-        "user_turns": dict(sorted(turns.items())),
-        "mean_user_turns": round(turns.total() / written, 2),
+        "items": drawn["train"] + drawn["test"],
+        **{side: {"items": drawn[side], "user_turns": turns[side]} for side in ("train", "test")},
     }
-
-
-def _raw(conversation: Conversation) -> str:
-    return to_line(conversation).decode().rstrip()
