@@ -9,7 +9,7 @@ from typing import cast
 
 from thinkus import paths
 from thinkus.config import Data
-from thinkus.corpora.files import find_files
+from thinkus.corpora.files import find_files, short_names
 from thinkus.corpora.rows import BadRow, Row
 from thinkus.errors import ThinkusError
 from thinkus.files import sha256_of
@@ -28,7 +28,9 @@ def read(data: Data) -> Iterator[Row | BadRow]:
 def identify(data: Data) -> Input:
     """A corpus by its content: the same files elsewhere are the same corpus, an edited one is not."""
     files = files_of(data)
-    identity = identity_of({"format": data.format, **{file.name: sha256_of(file) for file in files}})
+    identity = identity_of(
+        {"format": data.format, **dict(zip(short_names(files), map(sha256_of, files), strict=True))}
+    )
     size = sum(file.stat().st_size for file in files)
     newest_days = (time.time() - max(file.stat().st_mtime for file in files)) / 86400
     count = "1 file" if len(files) == 1 else f"{len(files):,} files"

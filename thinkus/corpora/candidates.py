@@ -8,6 +8,8 @@ import hashlib
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from thinkus.corpora.filters import normalised
 from thinkus.corpora.near_duplicates import NearDuplicates
 from thinkus.corpora.openings import Openings
@@ -43,9 +45,10 @@ class Candidates:
         self.owners.append(conversation.meta.get("user") or conversation.meta.get("group"))
         text = normalised(conversation.messages).encode("utf-8", "surrogatepass")
         self._exact.append(hashlib.blake2b(text, digest_size=16).digest())
-        self._near.add(word_hashes(conversation.user_text))
+        said = [word_hashes(message.content) for message in conversation.messages if message.role == "user"]
+        self._near.add(np.concatenate(said))
         if self._shared_opening is not None:
-            self._openings.add(word_hashes(conversation.messages[0].content))
+            self._openings.add(said[0])
 
     def removals(self) -> dict[int, Removal]:
         """Why each that must go must go; the others stay."""

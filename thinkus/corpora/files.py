@@ -54,7 +54,7 @@ def find_files(path: str) -> list[Path]:
 
 def read_records(files: Sequence[Path], kind: type[T]) -> Iterator[tuple[str, T] | BadRow]:
     """Where each record stands, and the record as `kind`: only the fields that `kind` names are read."""
-    for file, name in zip(files, _short_names(files), strict=True):
+    for file, name in zip(files, short_names(files), strict=True):
         read = FORMATS[_known_format(file)]
         try:
             file.open("rb").close()  # where it cannot be opened, all formats say so alike
@@ -84,7 +84,7 @@ def _hidden(inside: Path) -> bool:
     return any(part.startswith(".") for part in inside.parts)
 
 
-def _short_names(files: Sequence[Path]) -> list[str]:
+def short_names(files: Sequence[Path]) -> list[str]:
     """File names, with as many folders as it takes to tell them apart, and never a home directory."""
     if len({file.name for file in files}) == len(files):
         return [file.name for file in files]

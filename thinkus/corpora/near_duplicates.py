@@ -6,7 +6,7 @@ right for a split that must not leak. They do not depend on the order of the tex
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,9 +21,10 @@ SHINGLE_WORDS = 3
 # with 1e-8); one of 0.6 is proposed with 0.93, at the price of one exact comparison.
 BANDS = 32
 ROWS = 5
-# In a bucket of texts that share a template but little else, comparing each with each would be
-# quadratic: after so many centres the rest is left to the other bands.
-MOST_CENTRES = 64
+# Thousands may share a template but little else. In so large a bucket comparing each with each would
+# be quadratic, so it is given up when that many centres in a row found nobody near.
+CROWD = 64
+FRUITLESS_CENTRES = 4
 BATCH_WORDS = 100_000
 
 
@@ -76,26 +77,28 @@ class NearDuplicates:
 
     def _join(self, bucket: list[int], parent: list[int]) -> None:
         """Connect what is near in a bucket: to a first centre, what is left to a second, and so on."""
-        for _ in range(MOST_CENTRES):
-            centre, *others = bucket
-            bucket = []
-            for other in others:
+        is_crowd, fruitless = len(bucket) > CROWD, 0
+        while len(bucket) > 1 and not (is_crowd and fruitless == FRUITLESS_CENTRES):
+            centre = bucket[0]
+            own = _root(parent, centre)
+            others = [other for other in bucket[1:] if _root(parent, other) != own]
+            near = self._near_to(centre, others)
+            for other in (other for other, is_near in zip(others, near, strict=True) if is_near):
                 one, two = _root(parent, centre), _root(parent, other)
-                if one == two:
-                    continue
-                if self._are_near(centre, other):
-                    parent[max(one, two)] = min(one, two)
-                else:
-                    bucket.append(other)
-            if len(bucket) < 2:
-                return
+                parent[max(one, two)] = min(one, two)
+            bucket = [other for other, is_near in zip(others, near, strict=True) if not is_near]
+            fruitless = 0 if any(near) else fruitless + 1
 
-    def _are_near(self, one: int, two: int) -> bool:
-        a, b = self._shingles_of(one), self._shingles_of(two)
-        if min(len(a), len(b)) < self.threshold * max(len(a), len(b)):
-            return False
-        shared = len(a) + len(b) - len(np.unique(np.concatenate([a, b])))
-        return bool(shared >= self.threshold * (len(a) + len(b) - shared))
+    def _near_to(self, centre: int, others: Sequence[int]) -> list[bool]:
+        """Whether each of the others is near to the centre, by the exact Jaccard of their shingles."""
+        if not others:
+            return []
+        own, parts = self._shingles_of(centre), [self._shingles_of(other) for other in others]
+        lengths = np.array([len(part) for part in parts])
+        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        shared = np.add.reduceat(np.isin(np.concatenate(parts), own), starts, dtype=np.int64)
+        near: list[bool] = (shared >= self.threshold * (lengths + len(own) - shared)).tolist()
+        return near
 
     def _shingles_of(self, index: int) -> Shingles:
         at = bisect_right(self._firsts, index) - 1
