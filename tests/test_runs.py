@@ -77,8 +77,15 @@ def test_another_identity_is_refused_with_what_differs(tmp_path: Path) -> None:
 def test_an_unfinished_run_of_another_identity_is_refused_too(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), claimed(tmp_path, manifest(lr=1), "", redo=False):
         raise ZeroDivisionError
+    (tmp_path / "completions.sqlite").write_text("dear")
     with pytest.raises(RunRefused, match="lr: 1 then, 2 now"):
         make(tmp_path, lr=2)
+
+
+def test_a_run_that_ended_before_it_made_anything_is_in_nobodys_way(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), claimed(tmp_path, manifest(lr=1), "", redo=False):
+        raise ZeroDivisionError
+    assert make(tmp_path, lr=2)
 
 
 def test_redo_derives_again_and_keeps_what_was_paid_for(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def claimed(directory: Path, fresh: Manifest, config_yaml: str, *, redo: bool) -
 def _finished(directory: Path, fresh: Manifest) -> bool:
     """Whether this very result is there; another one under the same name is refused."""
     there = load_manifest(directory)
-    if there is None:
+    if there is None or (there.status != "done" and _is_bare(directory)):
         return False
     if there.identity != fresh.identity:
         changed = "; ".join(differences(there.made_from, fresh.made_from))
@@ -258,6 +258,15 @@ def _strangers(directory: Path) -> list[str]:
         return []
     early = (".clock-", ".writable", "claim-", "part-", MANIFEST, *KEPT_BY_REDO)
     return sorted(file.name for file in directory.iterdir() if not file.name.startswith(early))
+
+
+def _is_bare(directory: Path) -> bool:
+    """Whether a run ended before it made anything that could be lost."""
+    return all(
+        entry.name in (MANIFEST, "config.yaml") or entry.name.startswith(("claim-", "."))
+        for entry in directory.iterdir()
+        if not entry.name.endswith(UNFINISHED)
+    )
 
 
 def _clear(directory: Path) -> None:

@@ -1,10 +1,14 @@
 """prepare, end to end on small corpora."""
 
 import json
+import random
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from thinkus import paths
@@ -178,3 +182,184 @@ def test_of_twins_the_smallest_id_stays(workspace: Path) -> None:
         "c002": "exact_duplicate",
         "c003": "near_duplicate",
     }
+
+
+def story(number: int) -> str:
+    """Twenty words that no other number's story shares three of in a row."""
+    return " ".join(f"w{number * 20 + place}" for place in range(20))
+
+
+def test_what_is_near_to_the_other_corpus_goes(workspace: Path) -> None:
+    write_corpus(workspace / "first.jsonl", [[story(n), "ok"] for n in range(10)])
+    near = story(3).rsplit(" ", 1)[0] + " changed"
+    write_corpus(workspace / "second.jsonl", [[near, "fine"], *[[story(n), "ok"] for n in range(8, 20)]])
+    prepare("data=jsonl", "filters.language=null", "data.path=first.jsonl", "data.test=1", "name=first")
+    prepare(
+        "data=jsonl",
+        "filters.language=null",
+        "data.path=second.jsonl",
+        "data.test=1",
+        "name=second",
+        "against=first",
+    )
+    assert [c.messages[0].content for c in records(workspace, "second")] == [story(n) for n in range(10, 20)]
+    assert manifest(workspace, "second")["counts"]["removed"]["near_against"] == 3
+    assert manifest(workspace, "second")["inputs"]["against"]["read"] == "outputs/prepare/first"
+
+
+def test_against_a_run_that_is_not_there_says_how_to_make_it(workspace: Path) -> None:
+    with pytest.raises(
+        ThinkusError, match=r"there is no run outputs/prepare/lmsys; .* thinkus prepare data=lmsys"
+    ):
+        prepare("data=sample", "against=lmsys")
+
+
+def test_held_out_ids_are_tested_on_and_a_missing_one_ends_the_run(workspace: Path) -> None:
+    write_corpus(workspace / "own.jsonl", [[story(n), "ok"] for n in range(30)])
+    (workspace / "ids.txt").write_text("c003\nc029\n")
+    words = [
+        "data=jsonl",
+        "filters.language=null",
+        "data.path=own.jsonl",
+        "data.test=5",
+        "name=own",
+        "hold_out=ids.txt",
+    ]
+    prepare(*words)
+    split = {c.id: c.split for c in records(workspace, "own")}
+    assert (split["c003"], split["c029"]) == ("test", "test")
+    assert Counter(split.values()) == {"train": 25, "test": 5}
+    (workspace / "ids.txt").write_text("c003\nc999\n")
+    with pytest.raises(ThinkusError, match=r"hold_out: 1 of 2 ids of ids\.txt are not among .* 'c999'"):
+        prepare(*words[:-2], "name=other", "hold_out=ids.txt")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_test_conversation_has_a_twin_or_a_user_in_train(workspace: Path, seed: int) -> None:
+    """The split's promise, by brute force on a corpus full of edits, with users."""
+    draw = random.Random(seed)
+    texts = [story(number) for number in range(60)]
+    for _ in range(140):
+        edited = draw.choice(texts).split()
+        for _ in range(draw.randint(1, 3)):
+            edited[draw.randrange(len(edited))] = f"v{draw.randrange(10**6)}"
+        texts.append(" ".join(edited))
+    with (workspace / "own.jsonl").open("w") as lines:
+        for number, text in enumerate(texts):
+            messages = [
+                {"role": "user", "content": text},
+                {"role": "assistant", "content": f"reply {number}"},
+            ]
+            row = {"id": f"c{number}", "user": f"u{number % 40}", "messages": messages}
+            lines.write(json.dumps(row) + "\n")
+    prepare(
+        "data=jsonl",
+        "filters.language=null",
+        "data.path=own.jsonl",
+        "data.test=20",
+        "name=own",
+        f"seed={seed}",
+    )
+    kept = records(workspace, "own")
+    sides = {side: [c for c in kept if c.split == side] for side in ("train", "test")}
+    assert len(sides["test"]) == 20
+    assert {c.meta["user"] for c in sides["train"]}.isdisjoint(c.meta["user"] for c in sides["test"])
+    for one in sides["test"]:
+        for other in sides["train"]:
+            a, b = (
+                {tuple(words[i : i + 3]) for i in range(len(words) - 2)}
+                for words in (one.messages[0].content.split(), other.messages[0].content.split())
+            )
+            assert len(a & b) / len(a | b) < 0.75
+
+
+def test_parts_of_one_shared_conversation_stay_on_one_side(workspace: Path) -> None:
+    rows = [
+        {
+            "id": f"talk{number // 4}_{number}",
+            "conversations": [{"from": "human", "value": story(number)}, {"from": "gpt", "value": "ok"}],
+        }
+        for number in range(80)
+    ]
+    (workspace / "shared.json").write_text(json.dumps(rows))
+    prepare("data=sharegpt", "data.path=shared.json", "data.test=16", "filters.language=null", "name=own")
+    sides: dict[str, set[str | None]] = {}
+    for conversation in records(workspace, "own"):
+        sides.setdefault(conversation.id.split("_")[0], set()).add(conversation.split)
+    assert all(len(side) == 1 for side in sides.values())
+
+
+def test_a_language_that_the_corpus_does_not_name_is_detected(workspace: Path) -> None:
+    write_corpus(
+        workspace / "own.jsonl",
+        [
+            ["Könnten Sie mir bitte erklären, wie man einen Fahrradschlauch wechselt?", "Gern."],
+            ["could you explain to me how one changes the tube of a bicycle please", "Sure."],
+            ["x = [i**2 for i in range(10)]; print(x)", "That prints squares."],
+        ],
+    )
+    prepare("data=jsonl", "data.path=own.jsonl", "data.test=1", "name=own")
+    assert [c.id for c in records(workspace, "own")] == ["c001", "c002"]
+    assert "detected as de" in failures(workspace, "own")[0].detail
+
+
+def test_personal_data_goes_when_asked(workspace: Path) -> None:
+    write_corpus(workspace / "own.jsonl", [["write to jane.doe@mail-host.org", "ok"], ["nothing here", "ok"]])
+    words = ["data=jsonl", "data.path=own.jsonl", "data.test=1", "data.train=0"]
+    prepare(*words, "name=kept")
+    prepare(*words, "name=dropped", "filters.personal_data=drop")
+    assert len(records(workspace, "kept")) == 1
+    assert manifest(workspace, "kept")["counts"]["kept"] == 2
+    assert [f.detail for f in failures(workspace, "dropped")] == ["message 1 holds a e-mail address"]
+
+
+BROKEN = {
+    "not UTF-8": b'{"messages": [{"role": "user", "content": "caf\xe9"}]}',
+    "a lone surrogate": b'{"messages": [{"role": "user", "content": "\\ud83d"}]}',
+    "missing required field": b'{"message": []}',
+    "malformed|invalid|truncated": b'{"messages": [{"role": "user", "conte',
+}
+
+
+@pytest.mark.parametrize("problem", BROKEN)
+def test_a_broken_row_is_counted_and_kept_with_its_place(workspace: Path, problem: str) -> None:
+    write_corpus(workspace / "own.jsonl", [[story(number), "ok"] for number in range(120)])
+    with (workspace / "own.jsonl").open("ab") as file:
+        file.write(BROKEN[problem] + b"\n")
+    prepare("data=jsonl", "filters.language=null", "data.path=own.jsonl", "data.test=5", "name=own")
+    (bad,) = failures(workspace, "own")
+    assert (bad.reason, bad.item) == ("bad_row", "own.jsonl:121")
+    assert re.search(problem, bad.detail)
+    assert len(records(workspace, "own")) == 120
+
+
+def test_a_message_of_ten_megabytes_is_one_more_row(workspace: Path) -> None:
+    rows = [[story(number), "ok"] for number in range(20)]
+    write_corpus(workspace / "own.jsonl", [*rows, ["long " * 2_000_000, "ok"]])
+    prepare("data=jsonl", "filters.language=null", "data.path=own.jsonl", "data.test=5", "name=own")
+    assert manifest(workspace, "own")["counts"]["removed"]["length"] == 1
+    prepare(
+        "data=jsonl",
+        "filters.language=null",
+        "data.path=own.jsonl",
+        "data.test=5",
+        "name=all",
+        "filters.max_characters=99999999",
+    )
+    assert manifest(workspace, "all")["counts"]["removed"]["repetition"] == 1
+
+
+def test_a_cut_shard_and_a_missing_column_are_named(workspace: Path) -> None:
+    (workspace / "shards").mkdir()
+    whole, cut = workspace / "shards" / "a.parquet", workspace / "shards" / "b.parquet"
+    rows = [json.loads(line) for line in SAMPLE.open()]
+    pq.write_table(pa.Table.from_pylist(rows), whole)
+    cut.write_bytes(whole.read_bytes()[:-100])
+    with pytest.raises(ThinkusError, match=r"shards/b\.parquet: not a complete parquet file.*fetch it again"):
+        prepare("data=lmsys", "data.path=shards", "data.test=16", "data.train=null", "name=own")
+    pq.write_table(pa.table({"id": ["a"], "text": ["b"]}), cut)
+    with pytest.raises(ThinkusError, match=r"b\.parquet: has no column conversation, only id, text"):
+        prepare("data=lmsys", "data.path=shards", "data.test=16", "data.train=null", "name=own")
+    cut.unlink()
+    prepare("data=lmsys", "data.path=shards", "data.test=16", "data.train=null", "name=own")
+    assert len(records(workspace, "own")) == 72

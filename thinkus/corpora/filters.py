@@ -18,6 +18,7 @@ from thinkus.records import Conversation, Message
 
 Objection = str | None
 
+FEWEST_CHARACTERS = 200
 SHORTEST_REPETITION = 400
 """Bytes; what is shorter repeats itself as people do."""
 
@@ -28,10 +29,16 @@ def language(row: Row, filters: Filters) -> Objection:
         return None
     if row.language is not None:
         return None if row.language == wanted.name else f"is {row.language}, wanted {wanted.name}"
-    code, certainty = detect(row.conversation.user_text)
+    code, certainty = detect(_telling_text(row.conversation))
     if code == wanted.code or certainty < wanted.certainty:
         return None
     return f"is detected as {code} ({certainty:.2f}), wanted {wanted.code}"
+
+
+def _telling_text(conversation: Conversation) -> str:
+    """The user's words; where they are too few to tell a language by, the first reply too."""
+    words = conversation.user_text
+    return words if len(words) >= FEWEST_CHARACTERS else f"{words}\n{conversation.messages[1].content[:500]}"
 
 
 def toxic(row: Row, filters: Filters) -> Objection:

@@ -7,11 +7,13 @@ import re
 
 PATTERNS = {
     "e-mail address": re.compile(r"\b[\w.+-]+@(?!example\.)[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b"),
-    "telephone number": re.compile(
-        r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,5}\)[ .-]?|\d{2,5}[ .-])\d{3,4}[ .-]\d{3,4}(?![\w.])"
-    ),
     "card number": re.compile(r"(?<![\w.-])(?:\d[ -]?){12,18}\d(?![\w.-])"),
     "bank account": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
+    # Only where it is written as one: digits with spaces between them are too many other things.
+    "telephone number": re.compile(
+        r"(?<![\w.+-])(?:\+\d{1,3}(?:[ .-]?\(?\d{2,4}\)?){2,4}"
+        r"|\(\d{2,5}\)[ .-]?\d{3,4}[ .-]\d{3,4}|\d{3}[.-]\d{3}[.-]\d{4})(?![ .-]?\d)"
+    ),
 }
 
 
