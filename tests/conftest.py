@@ -16,7 +16,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
-    for name in ("HF_HOME", "HF_HUB_CACHE", "OPENAI_API_KEY", "DEEPSEEK_API_KEY"):
+    for name in ("HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "OPENAI_API_KEY", "DEEPSEEK_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "workspace"
     folder.mkdir()

@@ -77,8 +77,20 @@ def count_rows(data: Data) -> int | None:
 
 
 def hub_cache(hub: str) -> Path | None:
-    """The newest snapshot of a data set in the Hugging Face cache, found without importing anything of theirs."""
+    """The newest copy of a data set in the Hugging Face caches, found without importing anything of theirs.
+
+    `hf download` leaves the files as published, `datasets.load_dataset` leaves Arrow files in another place
+    and under a name of its own making.
+    """
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
-    snapshots = (cache / f"datasets--{hub.replace('/', '--')}" / "snapshots").glob("*")
-    return max(snapshots, key=lambda folder: folder.stat().st_mtime, default=None)
+    downloads = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
+    loaded = Path(os.environ.get("HF_DATASETS_CACHE", home / "datasets")).expanduser()
+    found = list((downloads / f"datasets--{hub.replace('/', '--')}" / "snapshots").glob("*"))
+    if not found and loaded.is_dir():
+        named = [folder for folder in loaded.iterdir() if _bare(folder.name) == _bare(hub)]
+        found = [file.parent for folder in named for file in folder.rglob("dataset_info.json")]
+    return max(found, key=lambda folder: folder.stat().st_mtime, default=None)
+
+
+def _bare(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())

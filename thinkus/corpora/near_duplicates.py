@@ -96,7 +96,9 @@ class NearDuplicates:
         own, parts = self._shingles_of(centre), [self._shingles_of(other) for other in others]
         lengths = np.array([len(part) for part in parts])
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        shared = np.add.reduceat(np.isin(np.concatenate(parts), own), starts, dtype=np.int64)
+        theirs = np.concatenate(parts)
+        is_shared = own[np.minimum(np.searchsorted(own, theirs), len(own) - 1)] == theirs
+        shared = np.add.reduceat(is_shared, starts, dtype=np.int64)
         near: list[bool] = (shared >= self.threshold * (lengths + len(own) - shared)).tolist()
         return near
 
@@ -116,7 +118,8 @@ class NearDuplicates:
         )
         shingles = mixed(mixed(mixed(first) + second) + third)
         owners = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths)
-        own = np.unique(owners << np.uint64(32) | shingles >> np.uint64(32))
+        own = np.sort(owners << np.uint64(32) | shingles >> np.uint64(32))
+        own = own[np.concatenate([[True], own[1:] != own[:-1]])]
         ends = np.cumsum(np.bincount((own >> np.uint64(32)).astype(np.int64), minlength=len(lengths)))
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
 

@@ -8,13 +8,26 @@ import numpy.typing as npt
 
 Hashes = npt.NDArray[np.uint64]
 
+MOST_REMEMBERED = 500_000
 _WORD = re.compile(r"\w+")
+
+
+class _WordHashes(dict[str, int]):
+    """Words said often are looked up, not computed; it starts anew rather than grow without end."""
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= MOST_REMEMBERED:
+            self.clear()
+        self[word] = value = zlib.crc32(word.encode("utf-8", "surrogatepass"))
+        return value
+
+
+_hashes = _WordHashes()
 
 
 def word_hashes(text: str) -> Hashes:
     """A number for each word; case and punctuation do not count."""
-    words = _WORD.findall(text.casefold())
-    return np.array([zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in words], dtype=np.uint64)
+    return np.array([_hashes[word] for word in _WORD.findall(text.casefold())], dtype=np.uint64)
 
 
 def mixed(values: Hashes) -> Hashes:
