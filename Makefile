@@ -1,8 +1,9 @@
 # `make` prints the targets.
 PYTHON ?= python3
 BIN := .venv/bin
+ROWS ?= 1000000
 
-.PHONY: help setup demo test test-real check bench reproduce-table1 clean
+.PHONY: help setup demo test test-real check bench bench-prepare reproduce-table1 clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -30,8 +31,11 @@ check: setup ## format, lint, types
 bench: setup ## how fast the command line answers
 	$(BIN)/python bench/command_line.py
 
-reproduce-table1: setup ## the paper's Table 1 (not built yet: says what is missing)
-	@$(BIN)/thinkus judge task=pairwise candidate=thinkingus-llama8b-lmsys.lmsys.offline
+bench-prepare: setup ## prepare on a million conversations, and the obvious way beside it
+	$(BIN)/python bench/prepare.py --rows $(ROWS)
+
+reproduce-table1: ## the paper's Table 1 (not built yet)
+	@echo "reproduce-table1 is not built yet: it needs annotate, sft, simulate and judge (see README.md)"; exit 2
 
 clean: ## remove .venv and caches; outputs/ stays
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,8 @@
 """The command line, as a person meets it."""
 
 import json
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Finished
+from thinkus import compose, paths
 from thinkus.cli import STAGES
+from thinkus.errors import ConfigError
 
 Thinkus = Callable[..., Finished]
 
@@ -28,7 +32,7 @@ def test_help_names_every_stage_and_imports_nothing_heavy() -> None:
 
 def test_the_help_of_a_stage_lists_its_groups_with_their_options(thinkus: Thinkus) -> None:
     shown = thinkus("sft", "--help").stdout
-    assert "gemma270m, llama8b, llama8b_instruct" in shown
+    assert "gemma270m llama8b llama8b_instruct" in shown
     assert "zero3_offload" in shown
     assert "global_batch" in shown
 
@@ -116,7 +120,7 @@ def test_an_edited_input_is_noticed(thinkus: Thinkus, workspace: Path) -> None:
     own.write_text(json.dumps(line) + "\n")
     refused = thinkus(*words)
     assert refused.returncode == 2
-    assert "input corpus: " in refused.stderr.splitlines()[-1]
+    assert "input corpus: other content" in refused.stderr.splitlines()[-1]
 
 
 def test_no_home_directory_is_written_into_a_run(thinkus: Thinkus, workspace: Path) -> None:
@@ -141,8 +145,9 @@ def test_runs_knows_done_from_damaged(thinkus: Thinkus, workspace: Path) -> None
     thinkus("prepare", "-m", "data=sample", "seed=0,1")
     (workspace / "outputs/prepare/sample/run.json").write_text("{")
     lines = thinkus("runs").stdout.splitlines()
-    states = {line.split()[1]: line.split()[2] for line in lines[1:]}
+    states = {line.split()[1]: line.split()[2] for line in lines[1:3]}
     assert states == {"sample": "damaged", "sample-seed_1": "done"}
+    assert lines[3].startswith("prepare/sample: outputs/prepare/sample/run.json: is damaged")
 
 
 def test_runs_without_a_root_says_what_to_do(thinkus: Thinkus) -> None:
@@ -164,3 +169,89 @@ def test_gated_data_that_is_not_there_says_how_to_get_it(thinkus: Thinkus) -> No
     assert finished.returncode == 2
     assert "https://huggingface.co/datasets/lmsys/lmsys-chat-1m" in finished.stderr
     assert "data=sample" in finished.stderr
+
+
+MISTAKES_IN_FLAGS = {
+    (
+        "prepare",
+        "--data=sample",
+    ): "no such option: --data; values are said without dashes, as KEY=VALUE: data=...",
+    ("--show", "prepare"): "no such option: --show: flags come after the stage, as in thinkus prepare --show",
+    ("preprae",): "no such command 'preprae'",
+    ("prepare", "sample"): "'sample': is not KEY=VALUE; did you mean data=sample?",
+    ("prepare", "redo"): "'redo': is not KEY=VALUE; did you mean --redo?",
+    ("prepare", "hydra.run.dir=x"): "hydra.run.dir=x: speaks to Hydra itself",
+    ("prepare", "data=sample", "-m", "name=a", "seed=0,1"): "a: is the name of several jobs of this sweep",
+    ("prepare", "data=sample", "-m", "root=/dev/null/x"): "root: cannot write into /dev/null/x",
+}
+
+
+@pytest.mark.parametrize("words", MISTAKES_IN_FLAGS)
+def test_a_mistake_in_the_words_is_one_line(thinkus: Thinkus, words: tuple[str, ...]) -> None:
+    finished = thinkus(*words)
+    assert finished.returncode == 2
+    assert finished.stderr.startswith(MISTAKES_IN_FLAGS[words])
+    assert finished.stderr.count("\n") == 1
+
+
+def test_a_tilde_spaces_and_letters_beyond_ascii_need_no_quotes(thinkus: Thinkus, workspace: Path) -> None:
+    line = {"messages": [{"role": "user", "content": "hi there"}, {"role": "assistant", "content": "hello"}]}
+    (workspace.parent / "home" / "mein käse 1.jsonl").write_text(json.dumps(line) + "\n")
+    words = [
+        "data=jsonl",
+        "data.path=~/mein käse 1.jsonl",
+        "data.test=1",
+        "data.train=0",
+        "root=~/ergebnis ö",
+        "name=a",
+    ]
+    assert thinkus("prepare", *words).returncode == 0
+    assert (workspace.parent / "home" / "ergebnis ö" / "prepare" / "a" / "records.jsonl").exists()
+    assert thinkus("prepare", "-m", *words[:-1], "seed=0,1").returncode == 0
+
+
+def test_dry_run_says_what_would_become_of_the_run(thinkus: Thinkus) -> None:
+    assert (
+        thinkus("prepare", "data=sample", "--dry-run").stdout.splitlines()[-1]
+        == "  writes outputs/prepare/sample"
+    )
+    thinkus("prepare", "data=sample")
+    assert "already done" in thinkus("prepare", "data=sample", "--dry-run").stdout
+    assert (
+        "would be refused" in thinkus("prepare", "data=sample", "name=sample", "seed=3", "--dry-run").stdout
+    )
+
+
+def test_a_full_disk_is_one_line(thinkus: Thinkus, workspace: Path) -> None:
+    code = "from thinkus.cli import main; main()"
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", code, "prepare", "--show"]
+        finished = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert finished.returncode == 2
+    assert finished.stderr == "output: no space left on device; make room, the same command goes on\n"
+
+
+def test_an_interrupt_says_that_the_same_command_goes_on(workspace: Path) -> None:
+    lines = "".join(
+        json.dumps({"messages": [{"role": "user", "content": str(n)}]}) + "\n" for n in range(300_000)
+    )
+    (workspace / "own.jsonl").write_text(lines)
+    command = [sys.executable, "-m", "thinkus", "prepare", "data=jsonl", "data.path=own.jsonl", "name=own"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        while "writes outputs" not in (line := child.stderr.readline()):
+            assert line, "it ended by itself"
+        child.send_signal(signal.SIGINT)
+        assert child.stderr.read().splitlines()[-1] == "stopped; the same command goes on from here"
+    assert child.returncode == 130
+    assert not list((workspace / "outputs/prepare/own").glob("claim-*"))
+
+
+def test_broken_yaml_is_named_with_its_line(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = workspace / "conf"
+    shutil.copytree(paths.CONF, conf)
+    with (conf / "prepare.yaml").open("a") as file:
+        file.write("filters: [\n")
+    monkeypatch.setattr(compose, "CONF", conf)
+    with pytest.raises(ConfigError, match=r"prepare\.yaml, line \d+: is no YAML"):
+        compose.jobs("prepare", [], sweep=False)

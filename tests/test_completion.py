@@ -37,6 +37,10 @@ def test_group_names_and_keys(offered: Offered) -> None:
     )
 
 
+def test_the_keys_of_a_group_come_after_its_dot(offered: Offered) -> None:
+    assert {"data.path=", "data.test="} <= set(offered("thinkus prepare data."))
+
+
 def test_the_options_of_a_group(offered: Offered) -> None:
     assert offered("thinkus sft model=q") == [
         f"model={name}" for name in ("qwen3_4b", "qwen3_4b_base", "qwen3_8b", "qwen3_8b_base")

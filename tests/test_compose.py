@@ -1,8 +1,13 @@
 """Mistakes on the command line: each in one line, all of them at once."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from thinkus import compose, paths
 from thinkus.compose import jobs
+from thinkus.config import SftConfig
 from thinkus.errors import ConfigError
 
 
@@ -85,3 +90,18 @@ def test_a_sweep_makes_every_combination() -> None:
         "thinkingus-qwen3_8b-lmsys",
         "thinkingus-qwen3_8b-lmsys-seed_1",
     ]
+
+
+def test_an_experiment_speaks_last_but_for_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = tmp_path / "conf"
+    shutil.copytree(paths.CONF, conf)
+    (conf / "experiment").mkdir(exist_ok=True)
+    (conf / "experiment" / "own.yaml").write_text("# @package _global_\nlr: 3.0e-4\nepochs: 7\n")
+    monkeypatch.setattr(compose, "CONF", conf)
+    monkeypatch.setattr(paths, "CONF", conf)
+    (job,) = jobs("sft", ["experiment=own", "epochs=9"], sweep=False)
+    assert isinstance(job.config, SftConfig)
+    assert (job.config.lr, job.config.epochs) == (3e-4, 9)
+    assert job.name == "thinkingus-llama8b-lmsys-epochs_9-lr_0.0003"

@@ -8,7 +8,7 @@ from thinkus import paths
 from thinkus.cli import STAGES
 from thinkus.compose import jobs
 from thinkus.config import Data, what_counts
-from thinkus.help import groups, keys
+from thinkus.help import group_keys, groups, keys
 
 GOLDEN = Path(__file__).parent / "golden"
 OPTIONS = [
@@ -36,7 +36,7 @@ def test_the_composed_default_is_the_golden_file(stage: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_key_that_help_and_completion_offer_exists(stage: str) -> None:
     (job,) = jobs(stage, [], sweep=False)
-    for key in keys(stage):
+    for key in [*keys(stage), *group_keys(stage)]:
         found = job.config
         for part in key.split("."):
             found = getattr(found, part)

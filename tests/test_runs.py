@@ -183,9 +183,18 @@ def test_an_input_must_be_there_finished_and_whole(tmp_path: Path) -> None:
 
 def test_an_inputs_identity_changes_with_its_content(tmp_path: Path) -> None:
     make(tmp_path)
-    before = input_identity(*input_run(tmp_path, str(tmp_path), ""))
-    (tmp_path / "records.jsonl").write_bytes(b"[]\n")
-    assert input_identity(*input_run(tmp_path, str(tmp_path), "")) != before
+    before = input_identity(input_run(tmp_path, str(tmp_path), "")[1])
+    make(tmp_path, b"[]\n", redo=True)
+    assert input_identity(input_run(tmp_path, str(tmp_path), "")[1]) != before
+
+
+def test_a_result_that_was_edited_by_hand_is_noticed(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "records.jsonl").write_bytes(b"[]\n")  # as many bytes as before
+    with pytest.raises(RunRefused, match=r"records\.jsonl: was changed after the run was done"):
+        input_run(tmp_path, str(tmp_path), "")
+    with pytest.raises(RunRefused, match=r"was changed after the run was done; --redo"):
+        make(tmp_path)
 
 
 def test_the_manifest_says_what_the_run_is(tmp_path: Path) -> None:

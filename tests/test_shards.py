@@ -96,7 +96,7 @@ def test_a_part_of_another_identity_is_refused(workspace: Path) -> None:
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3"])
 def test_a_shard_that_cannot_be_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="shard: must be i/n"):
-        Shard.parse(text)
+        jobs("annotate", [f"shard={text}" if "/" in text else f"shard='{text}'"], sweep=False)
 
 
 def test_every_item_has_one_shard() -> None:

@@ -1,5 +1,7 @@
 """Commands and flags. Typer owns the flags, Hydra the KEY=VALUEs; nothing heavy is imported here."""
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -13,13 +15,15 @@ from thinkus.help import describe_keys
 
 STAGES = {
     "prepare": "Turn a corpus into clean, split, traceable records.",
-    "annotate": "Reconstruct scenario, motivation and thoughts of each conversation.",
+    "annotate": "Reconstruct scenario, motivation and thoughts.",
     "sft": "Train a model to play the person, thought first.",
-    "simulate": "Let the simulated user speak, in replayed or live conversations.",
+    "simulate": "Let the user speak, in replayed or live conversations.",
     "judge": "Measure how close it comes to the real person.",
     "report": "Read finished runs and print tables.",
 }
 USER_ERROR = 2
+# Typer keeps click to itself; this is the base of all its complaints about flags.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -29,13 +33,15 @@ app = typer.Typer(
     "prepare -> annotate -> sft -> simulate -> judge, and report, which only reads.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]", help="What differs from conf/.", autocompletion=complete_word),
+    typer.Argument(
+        metavar="KEY=VALUE", help="What differs from the YAML files.", autocompletion=complete_word
+    ),
 ]
 Multirun = Annotated[bool, typer.Option("-m", "--multirun", help="Sweep: every combination of a=1,2 b=x,y.")]
 Show = Annotated[bool, typer.Option("--show", help="Print the composed config and stop.")]
@@ -69,7 +75,7 @@ for _stage, _summary in STAGES.items():
 
 @app.command()
 def runs(root: Annotated[str, typer.Argument(metavar="[root=DIR]")] = "root=outputs") -> None:
-    """Show every run: stage, name, status, items, cost, age."""
+    """Show every run with its status, items, cost and age."""
     from thinkus.run_table import print_runs
 
     print_runs(root.removeprefix("root="))
@@ -77,7 +83,7 @@ def runs(root: Annotated[str, typer.Argument(metavar="[root=DIR]")] = "root=outp
 
 @app.command()
 def doctor() -> None:
-    """Show what this machine has, and the line that gets what is missing."""
+    """Show what this machine has, and how to get the rest."""
     from thinkus.doctor import examine
 
     examine()
@@ -95,10 +101,39 @@ def _thinkus(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script: a mistake of the user's is one line and exit 2, ours a traceback."""
     try:
-        app(args=arguments)
+        if app(args=arguments, standalone_mode=False) == INTERRUPTED:  # what Typer makes of Ctrl-C
+            _end("stopped; the same command goes on from here", INTERRUPTED)
     except ThinkusError as error:
-        print(error, file=sys.stderr)
-        sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        _end(str(error), USER_ERROR)
+    except _UsageError as error:
+        _end(_usage(error), USER_ERROR)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has seen enough
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        _end(
+            f"{error.filename or 'output'}: {(error.strerror or '').lower()}; make room, the same command goes on",
+            USER_ERROR,
+        )
+
+
+def _usage(error: Exception) -> str:
+    """One line for a mistake in the flags; Typer would draw a box."""
+    line: str = error.format_message()  # type: ignore[attr-defined]
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return line
+    line = line[0].lower() + line[1:].rstrip(".")
+    flag = getattr(error, "option_name", "")
+    context = getattr(error, "ctx", None)
+    stage = context.info_name if context else ""
+    if stage not in STAGES and flag in ("--show", "--dry-run", "--redo", "-m", "--multirun"):
+        return f"{line}: flags come after the stage, as in thinkus prepare {flag}"
+    if stage in STAGES and flag not in ("", "--"):
+        return f"{line}; values are said without dashes, as KEY=VALUE: {flag.lstrip('-')}=..."
+    return f"{line}; see thinkus {stage + ' ' if stage in STAGES else ''}--help"
+
+
+def _end(line: str, code: int) -> None:
+    print(line, file=sys.stderr)
+    sys.exit(code)

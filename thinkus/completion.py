@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from thinkus.help import groups, keys
+from thinkus.help import group_keys, groups, keys
 
 # Bash splits words at the equals sign, so there a group and its option arrive apart.
 _BASH = "complete_bash"
@@ -23,7 +23,8 @@ def complete_word(context: typer.Context, incomplete: str) -> list[str]:
         *before, last = typed.split(",")  # a sweep: model=llama8b,qw
         stem = "".join(f"{word}," for word in before)
         return [f"{group}={stem}{option}" for option in _options(stage, group) if option.startswith(last)]
-    return [f"{key}=" for key in [*groups(stage), *keys(stage)] if key.startswith(incomplete)]
+    inner = group_keys(stage) if "." in incomplete else []
+    return [f"{key}=" for key in [*groups(stage), *keys(stage), *inner] if key.startswith(incomplete)]
 
 
 def _options(stage: str, group: str) -> list[str]:

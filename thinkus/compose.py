@@ -6,8 +6,11 @@ Hydra, whose launchers know clusters.
 """
 
 import itertools
+import json
 import os
+import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -22,10 +25,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
+from yaml import MarkedYAMLError
 
 from thinkus import config as types
 from thinkus.config import StageConfig, dotted
 from thinkus.errors import ConfigError, did_you_mean
+from thinkus.help import groups as groups_of
 from thinkus.identity import run_name
 from thinkus.paths import CONF, group_options, without_home
 
@@ -56,23 +61,28 @@ def schema_of(stage: str) -> type[StageConfig]:
 def jobs(stage: str, words: Sequence[str], *, sweep: bool) -> list[Job]:
     """Every job that the words ask for, checked; all mistakes at once."""
     found: list[Job] = []
-    mistakes: dict[str, None] = {}  # in order, each once: jobs of a sweep share most of theirs
     with initialize_config_dir(version_base=HYDRA_VERSION, config_dir=str(CONF)):
-        for one in _expanded(words, sweep=sweep):
+        choices, mistakes = _parsed(stage, words, sweep=sweep)
+        for one in itertools.product(*choices):
             try:
                 found.append(_job(stage, one))
             except ConfigError as error:
-                mistakes |= dict.fromkeys(error.mistakes)
+                mistakes += error.mistakes
     if mistakes:
-        raise ConfigError(mistakes)
+        raise ConfigError(
+            dict.fromkeys(mistakes)
+        )  # in order, each once: jobs of a sweep share most of theirs
+    if shared := [name for name, count in Counter(job.name for job in found).items() if count > 1]:
+        raise ConfigError(
+            [f"{shared[0]}: is the name of several jobs of this sweep; sweep something else, or use no -m"]
+        )
     return found
 
 
-def sweep(stage: str, words: Sequence[str], jobs: Sequence[Job], run: Callable[[Job], None]) -> None:
+def sweep(stage: str, jobs: Sequence[Job], run: Callable[[Job], None]) -> None:
     """Hand a sweep to Hydra's launcher, which calls `run` for each job, maybe on another machine."""
     # Text alone: it travels, and a job that waits in a queue runs what was checked here.
     checked_here = {job.words: (job.name, job.yaml) for job in jobs}
-    root = jobs[0].config.root
 
     def task(_: DictConfig) -> None:
         words = tuple(HydraConfig.get().overrides.task)
@@ -80,47 +90,74 @@ def sweep(stage: str, words: Sequence[str], jobs: Sequence[Job], run: Callable[[
         run(Job(words, checked(stage, DictConfig(OmegaConf.create(yaml)), []), name, yaml))
 
     moment = datetime.now().strftime("%Y%m%d-%H%M%S")
+    swept = []
+    for words in zip(*(job.words for job in jobs), strict=True):
+        values = dict.fromkeys(word.partition("=")[2] for word in words)
+        swept.append(f"{words[0].partition('=')[0]}={','.join(values)}")
     argv = [
         f"thinkus {stage}",
         "--multirun",  # before the overrides: Hydra 1.3 cannot take a flag between them
         f"hydra.job.name={stage}",
-        f"hydra.sweep.dir={root}/.sweeps/{moment}",
+        f"hydra.sweep.dir={json.dumps(f'{jobs[0].config.root}/.sweeps/{moment}')}",
         "hydra.output_subdir=null",
         "hydra/job_logging=none",
         "hydra/hydra_logging=none",
-        *words,
+        *swept,
     ]
     with _replaced_argv(argv):
         hydra.main(version_base=HYDRA_VERSION, config_path=str(CONF), config_name=stage)(task)()
 
 
-def _expanded(words: Sequence[str], *, sweep: bool) -> list[list[str]]:
-    """One list of words for each job; the whole product for a sweep."""
+def _parsed(stage: str, words: Sequence[str], *, sweep: bool) -> tuple[list[list[str]], list[str]]:
+    """For each word the values that it sweeps over, one for most; and what is wrong with the others."""
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     choices, mistakes = [], []
-    for word in words:
+    for word in map(_quoted, words):
         try:
             override = parser.parse_overrides([word])[0]
-        except HydraException:
-            mistakes.append(
-                f"{word!r}: is not KEY=VALUE; what has spaces or symbols wants quotes: 'key=\"a b\"'"
-            )
+            if not override.key_or_group:
+                raise HydraException(word)
+            is_sweep = override.is_sweep_override()
+            values = list(override.sweep_string_iterator()) if is_sweep else []
+        except (HydraException, IndexError):
+            mistakes.append(_no_override(stage, word))
             continue
-        if not override.is_sweep_override():
+        if is_sweep and not values:
+            mistakes.append(f"{word}: matches nothing to sweep over")
+        elif override.package is not None or override.key_or_group.startswith("hydra"):
+            mistakes.append(f"{word}: speaks to Hydra itself, which thinkus sets up alone; take it away")
+        elif not is_sweep:
             choices.append([word])
         elif sweep:
-            values = override.sweep_string_iterator()
             choices.append([f"{override.get_key_element()}={value}" for value in values])
         else:
             mistakes.append(f"{word}: several values are a sweep: add -m")
-    if mistakes:
-        raise ConfigError(mistakes)
-    return [list(one) for one in itertools.product(*choices)]
+    return choices, mistakes
+
+
+def _quoted(word: str) -> str:
+    """Spare people the quotes that Hydra wants around ~, letters beyond ASCII, and spaces."""
+    match = re.fullmatch(r"([+~]{0,2}[\w./-]+)=([^\[\]{}()'\"=,$\\]+)", word)
+    if match is None or not re.search(r"[^\w./:%+@?|-]|[^\x00-\x7f]", match[2]):
+        return word
+    return f'{match[1]}="{match[2].strip()}"'
+
+
+def _no_override(stage: str, word: str) -> str:
+    if "=" in word.strip("="):
+        return f"{word!r}: cannot be read; what has symbols in it wants quotes of both kinds: 'key=\"a, b\"'"
+    flag = did_you_mean(word.lstrip("-\u2013\u2014"), ["show", "dry-run", "redo", "help", "multirun"])
+    if flag:
+        return f"{word!r}: is not KEY=VALUE{flag.replace('mean ', 'mean --')}"
+    for group, options in groups_of(stage).items():
+        if word in options:
+            return f"{word!r}: is not KEY=VALUE; did you mean {group}={word}?"
+    return f"{word!r}: is not KEY=VALUE, with no space around the equals sign"
 
 
 def _job(stage: str, words: Sequence[str]) -> Job:
     """Compose and check one job's words."""
-    usual_groups = _choices(compose(stage, return_hydra_config=True))
+    usual_groups = _choices(_composed(stage, [], []))
     parser = OverridesParser.create()
     overrides = {word: parser.parse_override(word) for word in words}
     mistakes, wrong = [], set()
@@ -130,20 +167,18 @@ def _job(stage: str, words: Sequence[str]) -> Job:
             mistakes.append(line)
             wrong.add(word)
     chosen = [word for word, o in overrides.items() if o.key_or_group in usual_groups and word not in wrong]
-    known = _keys(compose(stage, chosen))
+    known = _keys(_composed(stage, chosen, mistakes))
     for word, override in overrides.items():
         key = override.key_or_group
-        if key not in usual_groups and key not in known and not key.startswith("hydra"):
+        if key not in usual_groups and key not in known:
             hint = did_you_mean(key, [*known, *usual_groups])
             mistakes.append(f"{key}: {stage} has no such key{hint} (`thinkus {stage} --show` prints all)")
             wrong.add(word)
     composed = _composed(stage, [word for word in words if word not in wrong], mistakes)
     groups = _choices(composed)
     config = checked(stage, composed, mistakes)
-    without_experiment = [
-        f"{group}={choice or 'null'}" for group, choice in groups.items() if group != "experiment"
-    ]
-    usual = checked(stage, compose(stage, without_experiment), [])
+    own = [f"{group}={choice or 'null'}" for group, choice in groups.items() if group != "experiment"]
+    usual = checked(stage, _composed(stage, own, []), [])
     name = run_name(config, usual, groups, usual_groups)
     return Job(tuple(words), config, name, _yaml(config))
 
@@ -162,7 +197,7 @@ def _wrong_option(group: str, option: object) -> str | None:
     if option is None or option in options:
         return None
     listed = ", ".join(options) or "none yet"
-    return f"{group}: there is no {str(option)!r}{did_you_mean(str(option), options)}; options: {listed}"
+    return f"{group}: there is no {str(option)!r}; options: {listed}{did_you_mean(str(option), options)}"
 
 
 def _composed(stage: str, words: Sequence[str], mistakes: list[str]) -> DictConfig:
@@ -170,7 +205,12 @@ def _composed(stage: str, words: Sequence[str], mistakes: list[str]) -> DictConf
         return compose(stage, list(words), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         first = str(error).strip().splitlines()[0]
-        raise ConfigError([*mistakes, f"{' '.join(words)}: {first}"]) from None
+        raise ConfigError([*mistakes, f"{' '.join(words) or stage}: {first}"]) from None
+    except MarkedYAMLError as error:
+        where = (
+            f"{error.problem_mark.name}, line {error.problem_mark.line + 1}" if error.problem_mark else CONF
+        )
+        raise ConfigError([*mistakes, f"{where}: is no YAML ({error.problem}); mend that line"]) from None
 
 
 def checked(stage: str, composed: DictConfig, mistakes: list[str]) -> StageConfig:
@@ -198,16 +238,18 @@ def _lines(error: ValidationError, known: Mapping[str, object]) -> list[str]:
         while len(place) > 1 and ".".join(place) not in known and one["type"] != "missing":
             place.pop() if ".".join(place[:-1]) in known else place.pop(-2)
         key = ".".join(place)
-        message = one["msg"].removeprefix("Value error, ")
-        message = message.removeprefix("Input ").removeprefix("String ").replace("should ", "must ", 1)
+        message = one["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+        message = message.replace("should ", "must ", 1)
         if one["type"] == "extra_forbidden":
             message = "is no key of this config; take it away"
         elif one["type"] == "missing":
             message = "is missing"
+        elif one["type"] == "model_type":
+            message = "must hold keys of its own"
         elif one["type"] != "value_error":  # those may be about a secret, and say what is needed
             values[key] = one["input"]
         wanted.setdefault(key, []).append(message)
-    shown = {key: f" (got {value!r})" for key, value in values.items()}
+    shown = {key: f" (got {'null' if value is None else repr(value)[:80]})" for key, value in values.items()}
     return [
         f"{key}: {' or '.join(messages).replace('or must ', 'or ')}{shown.get(key, '')}"
         for key, messages in wanted.items()

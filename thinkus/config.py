@@ -4,9 +4,18 @@ So `--show` is the whole truth, and a key that is missing or unknown is an error
 marked `Indifferent` cannot change the result: it stays out of a run's identity and name.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+import re
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 T = TypeVar("T")
 
@@ -17,7 +26,26 @@ class IndifferentMark:
 
 Indifferent = Annotated[T, IndifferentMark()]
 
-RunName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
+
+def _check_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}", name):
+        raise ValueError(
+            "must be letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 120 "
+            f"(got {name[:40]!r})"
+        )
+    return name
+
+
+def _check_shard(text: str) -> str:
+    match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise ValueError(f"must be i/n with i from 1 to n, such as 3/8 (got {text[:40]!r})")
+    return text
+
+
+RunName = Annotated[str, AfterValidator(_check_name)]
+Shard = Annotated[str, AfterValidator(_check_shard)]
+Place = Annotated[str, StringConstraints(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -35,7 +63,7 @@ class Data(Schema):
 
     name: RunName
     format: Indifferent[Literal["lmsys", "wildchat", "sharegpt", "thoughttrace", "jsonl", "sample"]]
-    path: Indifferent[str | None]
+    path: Indifferent[Place | None]
     """A file, a folder or a glob. What counts for identity is the content, not the place."""
     hub: Indifferent[str | None]
     page: Indifferent[str | None]
@@ -148,6 +176,15 @@ class Filters(Schema):
     shared_opening: Positive | None
     """In how many first turns a 7-gram may stand."""
 
+    @model_validator(mode="after")
+    def _leaves_some(self) -> Self:
+        if self.min_user_turns > self.max_user_turns:
+            raise ValueError(
+                f"min_user_turns={self.min_user_turns} is above max_user_turns={self.max_user_turns}, "
+                "so nothing would pass"
+            )
+        return self
+
 
 class StageConfig(Schema):
     """What every stage has."""
@@ -158,7 +195,7 @@ class StageConfig(Schema):
     """Role -> the run that is read when the key of that role is null."""
 
     name: Indifferent[RunName | None]
-    root: Indifferent[str]
+    root: Indifferent[Place]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     cluster: Indifferent[Cluster]
 
@@ -183,7 +220,7 @@ class AnnotateConfig(StageConfig):
     data: Indifferent[Data]
     annotator: Endpoint
     input: Indifferent[str | None]
-    shard: Indifferent[str | None]
+    shard: Indifferent[Shard | None]
     limit: Positive | None
     protocol: Literal["keyed", "inline"]
     first_thought: bool
@@ -228,7 +265,7 @@ class SimulateConfig(StageConfig):
     eval: Eval
     assistant: Endpoint
     input: Indifferent[str | None]
-    shard: Indifferent[str | None]
+    shard: Indifferent[Shard | None]
     mode: Literal["offline", "online"]
     decode: Literal["free", "guided"]
     max_retries: Count
@@ -243,7 +280,7 @@ class JudgeConfig(StageConfig):
     default_name = "{task}.{candidate}.{judge.name}"
 
     judge: Endpoint
-    shard: Indifferent[str | None]
+    shard: Indifferent[Shard | None]
     task: Literal["pairwise", "terminal", "goals", "online", "ending", "likeness"]
     candidate: str | None
     baseline: str | None

@@ -40,20 +40,24 @@ def progress(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
                 bar.update(task, completed=done, rate=rate, total=max(total, done) if total else None)
 
 
-def funnel_table(counts: dict[str, Any], note: str) -> None:
-    table = Table(show_header=False, box=None, padding=(0, 2))
+def funnel_table(counts: dict[str, Any], note: str | None) -> None:
+    """What came in, what was taken by what, what came out; filters that took nothing share a line."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column()
     table.add_column(justify="right")
     table.add_column()
     table.add_row("read", f"{counts['read']:,}")
     for reason, count in counts["removed"].items():
-        table.add_row(f"  - {reason.replace('_', ' ')}", f"{count:,}", style=None if count else "dim")
+        if count:
+            table.add_row(f"  - {reason.replace('_', ' ')}", f"{count:,}")
     table.add_row("kept", f"{counts['kept']:,}")
     if counts["not_drawn"]:
         table.add_row("  - not drawn", f"{counts['not_drawn']:,}")
     for side in ("train", "test"):
         items, turns = counts[side]["items"], counts[side]["user_turns"]
         table.add_row(side, f"{items:,}", f"{turns / items:.2f} user turns each" if items else "")
-    console = Console(stderr=True)
+    idle = ", ".join(reason.replace("_", " ") for reason, count in counts["removed"].items() if not count)
+    console = Console(stderr=True, highlight=False)
     console.print(table)
-    console.print(f"  {note}", style="dim")
+    for line in filter(None, (f"took nothing: {idle}" if idle else None, note)):
+        console.print(line, style="dim")

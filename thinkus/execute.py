@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from thinkus import __version__, facts, prompts, stages
 from thinkus.config import StageConfig
-from thinkus.errors import ThinkusError
+from thinkus.errors import RunRefused
 from thinkus.identity import identity_of, made_from
 from thinkus.paths import without_home
 from thinkus.runs import (
@@ -17,6 +17,7 @@ from thinkus.runs import (
     InputFacts,
     Manifest,
     claimed,
+    is_finished,
     make_writable,
     now,
 )
@@ -37,7 +38,7 @@ def run_directory(stage: str, config: StageConfig, name: str) -> Path:
 def execute(stage: str, config: StageConfig, name: str, config_yaml: str, *, redo: bool) -> Done:
     """Carry a stage out, once: what is done already is not done again."""
     directory = run_directory(stage, config, name)
-    work = built(stage, directory)
+    work = stages.load(stage)
     if not (directory / MANIFEST).exists():
         make_writable(directory.parent)
     inputs = work.inputs(config, directory.parent.parent)
@@ -66,19 +67,20 @@ def execute(stage: str, config: StageConfig, name: str, config_yaml: str, *, red
 def plan(stage: str, config: StageConfig, name: str) -> list[str]:
     """What `execute` would do, without a write."""
     directory = run_directory(stage, config, name)
-    work = built(stage, directory)
+    work = stages.load(stage)
     inputs = work.inputs(config, directory.parent.parent)
+    fresh = _manifest(stage, name, config, inputs, work.prompts(config))
     reads = [f"reads {read.read} ({read.description})" for read in inputs.values()]
-    return [*reads, *work.plan(config, directory.parent.parent), f"writes {directory}"]
+    return [*reads, *work.plan(config, directory.parent.parent), _outlook(directory, fresh)]
 
 
-def built(stage: str, directory: Path) -> stages.Stage:
-    if not stages.is_built(stage):
-        raise ThinkusError(
-            f"{stage}: this stage is not built yet, so {directory} was not made; "
-            f"`thinkus {stage} --show` prints its config, README.md says what is there"
-        )
-    return stages.load(stage)
+def _outlook(directory: Path, fresh: Manifest) -> str:
+    try:
+        if is_finished(directory, fresh):
+            return f"nothing to do: {directory} is already done"
+    except RunRefused as error:
+        return f"would be refused: {error}"
+    return f"{'goes on in' if (directory / MANIFEST).exists() else 'writes'} {directory}"
 
 
 def say(line: str) -> None:

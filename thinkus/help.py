@@ -8,41 +8,51 @@ from pathlib import Path
 
 from thinkus import paths
 
-_GROUP = re.compile(r"^  - (\w+): ", re.MULTILINE)
+_GROUP = re.compile(r"^  - (\w+): (\S+)", re.MULTILINE)
 _KEY = re.compile(r"^(\w+):", re.MULTILINE)
 _NESTED = re.compile(r"^(\w+):\n((?:  \w+:.*\n?)+)", re.MULTILINE)
 
 
 def groups(stage: str) -> dict[str, list[str]]:
     """The groups of a stage, each with its options."""
-    return {group: paths.group_options(group) for group in _GROUP.findall(_text(stage))}
+    return {group: paths.group_options(group) for group, _ in _GROUP.findall(_text(stage))}
 
 
 def keys(stage: str) -> list[str]:
     """The dotted keys that stand in the stage's own YAML."""
-    text = _text(stage)
-    nested = {
-        name: _KEY.findall(re.sub(r"^  ", "", body, flags=re.MULTILINE))
-        for name, body in _NESTED.findall(text)
-    }
+    return [key for key in _keys_in(_text(stage)) if key != "defaults"]
+
+
+def group_keys(stage: str) -> list[str]:
+    """The dotted keys of the groups' usual options: `data.path`."""
+    found: list[str] = []
+    for group, option in _GROUP.findall(_text(stage)):
+        file = paths.CONF / group / f"{option}.yaml"
+        if file.exists():
+            found += [f"{group}.{key}" for key in _keys_in(file.read_text(encoding="utf-8"))]
+    return found
+
+
+def _keys_in(text: str) -> list[str]:
+    nested = dict(_NESTED.findall(text))
     found: list[str] = []
     for key in _KEY.findall(text):
-        found += [f"{key}.{inner}" for inner in nested[key]] if key in nested else [key]
-    return [key for key in found if key != "defaults"]
+        inner = _KEY.findall(re.sub(r"^  ", "", nested[key], flags=re.MULTILINE)) if key in nested else []
+        found += [f"{key}.{name}" for name in inner] or [key]
+    return found
 
 
 def describe_keys(stage: str) -> str:
-    """For the end of `thinkus STAGE --help`."""
-    width = max(map(len, groups(stage)), default=0)
-    lines = [
-        f"[bold]{group:<{width}}[/bold]  {', '.join(options) or '-'}"
-        for group, options in groups(stage).items()
-    ]
+    """For the end of `thinkus STAGE --help`; `\\b` keeps a paragraph's lines as they are."""
+    named = groups(stage)
+    width = max(map(len, named))
+    lines = [f"  {group:<{width}}  {' '.join(options) or '(none yet)'}" for group, options in named.items()]
     return (
-        "Groups and their options, as GROUP=OPTION:\n\n"
-        + "\n\n".join(lines)
+        "\b\nGroups and their options, as GROUP=OPTION:\n"
+        + "\n".join(lines)
         + f"\n\nKeys, as KEY=VALUE: {', '.join(keys(stage))}"
-        + f"\n\nAll values: thinkus {stage} --show"
+        + f"\n\nKeys of groups: {', '.join(group_keys(stage))}"
+        + f"\n\nThe values, and the name of the run: thinkus {stage} --show"
     )
 
 

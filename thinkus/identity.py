@@ -35,16 +35,18 @@ def identity_of(parts: Mapping[str, Any]) -> str:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Each part that differs: `lr: 1e-05 then, 2e-05 now`."""
+    """Each part that differs: `lr: 1e-05 then, 2e-05 now`; of a hash only that it does."""
 
     def shown(parts: Mapping[str, Any], key: str) -> str:
         value = parts.get(key, "absent")
         is_digest = isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value)
-        return value[:8] if is_digest else str(value)
+        return "" if is_digest else str(value)
 
     keys = [*before, *(key for key in now if key not in before)]
     return [
         f"{key}: {shown(before, key)} then, {shown(now, key)} now"
+        if shown(now, key)
+        else f"{key}: other content"
         for key in keys
         if before.get(key, "absent") != now.get(key, "absent")
     ]

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from thinkus import compose
+from thinkus import compose, stages
 from thinkus.compose import Job
 from thinkus.errors import ThinkusError
 from thinkus.execute import execute, plan, run_directory, say
+from thinkus.runs import make_writable
 
 
 def show(stage: str, words: Sequence[str], *, sweep: bool) -> None:
@@ -15,22 +17,21 @@ def show(stage: str, words: Sequence[str], *, sweep: bool) -> None:
 
 
 def dry_run(stage: str, words: Sequence[str], *, sweep: bool) -> None:
-    for job in compose.jobs(stage, words, sweep=sweep):
-        print(
-            "\n".join([f"{stage} {job.name}:", *(f"  {line}" for line in plan(stage, job.config, job.name))])
-        )
+    jobs = compose.jobs(stage, words, sweep=sweep)
+    _check_built(stage, jobs)
+    for job in jobs:
+        print(f"{stage} {job.name}:")
+        for line in plan(stage, job.config, job.name):
+            print(f"  {line}")
 
 
 def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool) -> None:
     jobs = compose.jobs(stage, words, sweep=sweep)
-    for job in jobs:
-        if job.config.cluster.name == "slurm":
-            raise ThinkusError(
-                "cluster: slurm is not built yet; leave cluster=slurm away to run on this machine"
-            )
+    _check_built(stage, jobs)
     if not sweep:
         _carry_out(stage, jobs[0], redo=redo)
         return
+    make_writable(Path(jobs[0].config.root).expanduser())
     failed: list[str] = []
 
     def run_one(job: Job) -> None:
@@ -40,9 +41,19 @@ def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool) -> None:
             failed.append(job.name)
             print(error, file=sys.stderr)
 
-    compose.sweep(stage, words, jobs, run_one)
+    compose.sweep(stage, jobs, run_one)
     if failed:
         raise ThinkusError(f"{len(failed)} of {len(jobs)} jobs failed, as said above: {', '.join(failed)}")
+
+
+def _check_built(stage: str, jobs: Sequence[Job]) -> None:
+    if not stages.is_built(stage):
+        runs = ", ".join(str(run_directory(stage, job.config, job.name)) for job in jobs)
+        raise ThinkusError(
+            f"{stage}: this stage is not built yet, so there will be no {runs}; README.md says what is there"
+        )
+    if any(job.config.cluster.name == "slurm" for job in jobs):
+        raise ThinkusError("cluster: slurm is not built yet; leave cluster=slurm away to run on this machine")
 
 
 def _carry_out(stage: str, job: Job, *, redo: bool) -> None:

@@ -22,6 +22,7 @@ from thinkus.identity import differences
 
 RUN_SCHEMA = 1
 MANIFEST = "run.json"
+STAGES = ("prepare", "annotate", "sft", "simulate", "judge", "report")
 KEPT_BY_REDO = ("completions.sqlite", "completions.sqlite-wal", "completions.sqlite-shm")
 OUR_FILES = (MANIFEST, "config.yaml", "records.jsonl", "failures.jsonl", "metrics.jsonl", *KEPT_BY_REDO)
 
@@ -107,7 +108,7 @@ class Run:
         self._claim.check()
         files = {
             file.name: FileFacts(file.stat().st_size, sha256_of(file))
-            for file in sorted(self.directory.glob("*.jsonl"))
+            for file in [self.directory / "config.yaml", *sorted(self.directory.glob("*.jsonl"))]
         }
         self._save(status="done", counts=self.counts, usage=self.usage, files=files, ended=now())
 
@@ -125,7 +126,7 @@ class Run:
 @contextmanager
 def claimed(directory: Path, fresh: Manifest, config_yaml: str, *, redo: bool) -> Iterator[Run | None]:
     """Hold a run directory for writing; None when its result is there already."""
-    if not redo and _finished(directory, fresh):  # needs no claim, and so no write access
+    if not redo and is_finished(directory, fresh):  # needs no claim, and so no write access
         yield None
         return
     make_writable(directory)
@@ -133,7 +134,7 @@ def claimed(directory: Path, fresh: Manifest, config_yaml: str, *, redo: bool) -
         # Only now is nobody else changing it, so this look is the one that counts.
         if redo:
             _clear(directory)
-        elif _finished(directory, fresh):
+        elif is_finished(directory, fresh):
             yield None
             return
         for leftover in directory.glob(f"*{UNFINISHED}"):
@@ -151,7 +152,7 @@ def claimed(directory: Path, fresh: Manifest, config_yaml: str, *, redo: bool) -
             raise
 
 
-def _finished(directory: Path, fresh: Manifest) -> bool:
+def is_finished(directory: Path, fresh: Manifest) -> bool:
     """Whether this very result is there; another one under the same name is refused."""
     there = load_manifest(directory)
     if there is None or (there.status != "done" and _is_bare(directory)):
@@ -163,7 +164,7 @@ def _finished(directory: Path, fresh: Manifest) -> bool:
         )
     if there.status != "done":
         return False
-    check_files(directory, there)
+    check_files(directory, there, content=True)
     return True
 
 
@@ -199,14 +200,16 @@ def save_manifest(directory: Path, manifest: Manifest) -> None:
     write_whole(directory / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
-def check_files(directory: Path, manifest: Manifest) -> None:
-    """A finished run must hold what it says that it holds."""
+def check_files(directory: Path, manifest: Manifest, *, content: bool) -> None:
+    """A finished run must hold what it says that it holds; its content takes a second a gigabyte."""
     for name, facts in manifest.files.items():
         file = directory / name
         found = file.stat().st_size if file.is_file() else None
         if found != facts.bytes:
             what = "is gone" if found is None else f"has {found:,} bytes instead of {facts.bytes:,}"
             raise RunRefused(f"{file}: {what}, the run is damaged; --redo derives it again")
+        if content and sha256_of(file) != facts.sha256:
+            raise RunRefused(f"{file}: was changed after the run was done; --redo derives it again")
 
 
 def make_writable(directory: Path) -> None:
@@ -228,7 +231,7 @@ def status(directory: Path) -> str:
     try:
         manifest = load_manifest(directory)
         if manifest is not None and manifest.status == "done":
-            check_files(directory, manifest)
+            check_files(directory, manifest, content=False)
             return "done"
     except RunRefused:
         return "damaged"
@@ -290,10 +293,12 @@ def _clear(directory: Path) -> None:
 
 
 def all_runs(root: Path) -> Iterator[tuple[str, Path]]:
-    """Every stage and run directory under a root."""
-    for stage in sorted(path for path in root.glob("*") if path.is_dir() and not path.name.startswith(".")):
-        for directory in sorted(path for path in stage.iterdir() if path.is_dir()):
-            yield stage.name, directory
+    """Every stage and run directory under a root, in the order of the stages."""
+    for stage in STAGES:
+        folder = root / stage
+        for directory in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if directory.is_dir():
+                yield stage, directory
 
 
 def run_reference(stage: str, name: str) -> str:
@@ -313,11 +318,11 @@ def input_run(root: Path, reference: str, remedy: str) -> tuple[Path, Manifest]:
         owner = holder(directory)
         state = f"is still being written by {owner}" if owner else "is not finished"
         raise ThinkusError(f"input: {directory} {state}; finish it first: {remedy}")
-    check_files(directory, manifest)
+    check_files(directory, manifest, content=True)
     return directory, manifest
 
 
-def input_identity(directory: Path, manifest: Manifest) -> str:
-    """The identity of a run as another's input: how it was made, and what is in it now."""
-    records = directory / "records.jsonl"
-    return f"{manifest.identity[:32]}{sha256_of(records)[:32]}" if records.exists() else manifest.identity
+def input_identity(manifest: Manifest) -> str:
+    """The identity of a run as another's input: how it was made, and what came of it."""
+    records = manifest.files.get("records.jsonl")
+    return f"{manifest.identity[:32]}{records.sha256[:32]}" if records else manifest.identity

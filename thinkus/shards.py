@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from thinkus.errors import ConfigError, RunRefused
+from thinkus.errors import RunRefused
 from thinkus.runs import Manifest, Run, Usage, load_manifest
 
 _PART = re.compile(r"part-(\d{4})-of-(\d{4})")
@@ -23,10 +23,9 @@ class Shard(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
-        if not match or not 1 <= int(match[1]) <= int(match[2]):
-            raise ConfigError([f"shard: must be i/n with i from 1 to n, such as 3/8 (got {text!r})"])
-        return cls(int(match[1]), int(match[2]))
+        """The config has checked its form."""
+        number, total = text.split("/")
+        return cls(int(number), int(total))
 
     def directory(self, run: Path) -> Path:
         return run / f"part-{self.number:04}-of-{self.total:04}"
@@ -67,7 +66,9 @@ def join(run: Run) -> None:
     """Write the parts' records and failures, part after part, as those of the whole; then drop the parts."""
     parts = parts_of(run.directory)
     manifests = [manifest for part in parts if (manifest := load_manifest(part))]
-    for name in sorted({name for manifest in manifests for name in manifest.files}):
+    for name in sorted(
+        {name for manifest in manifests for name in manifest.files if name.endswith(".jsonl")}
+    ):
         with run.output(name) as whole:
             for part in parts:
                 if (part / name).exists():

@@ -70,7 +70,7 @@ def test_any_text_and_all_that_we_do_not_know_come_through(
         ),
         (
             '{"messages": [{"role": "tool", "content": ""}]}',
-            "Invalid enum value 'tool' - at `$.messages[0].role`",
+            "Invalid enum value 'tool' - at `$.messages[0].role` (a role is user, assistant or system)",
         ),
         ('{"messages": [], "user": {}}', "Expected `int | str | null`, got `object` - at `$.user`"),
         ("[]", "Expected `object`, got `array`"),

@@ -55,9 +55,9 @@ def test_the_sample_loses_what_was_planted_and_nothing_else(workspace: Path) -> 
         "toxic": 3,
         "shape": 6,
         "turns": 0,
-        "length": 1,
+        "length": 0,
         "language": 6,
-        "repetition": 0,
+        "repetition": 1,
         "personal_data": 0,
         "exact_duplicate": 2,
         "repeated_id": 0,
@@ -121,13 +121,16 @@ def test_more_test_conversations_than_there_are_is_refused(workspace: Path) -> N
 
 
 def test_a_corpus_in_which_everything_is_filtered_says_by_what(workspace: Path) -> None:
-    with pytest.raises(ThinkusError, match=r"no conversation left of 93 \(turns \d+, .*loosen filters"):
+    with pytest.raises(
+        ThinkusError,
+        match=r"of 93 conversations of sample none is left; turns took \d+, .*loosen that filter",
+    ):
         prepare("data=sample", "filters.min_user_turns=9")
 
 
 def test_an_empty_corpus_is_said(workspace: Path) -> None:
     (workspace / "empty.jsonl").write_text("")
-    with pytest.raises(ThinkusError, match="no conversation left of 0 "):
+    with pytest.raises(ThinkusError, match="data: jsonl is empty"):
         prepare("data=jsonl", "data.path=empty.jsonl")
 
 
@@ -138,7 +141,9 @@ def test_too_many_bad_rows_end_the_run_and_few_are_kept(workspace: Path) -> None
     prepare("data=jsonl", "data.path=own.jsonl", "data.test=5", "name=own")
     (bad,) = failures(workspace, "own")
     assert (bad.reason, bad.item, bad.raw) == ("bad_row", "own.jsonl:151", '{"messages":7}')
-    with pytest.raises(ThinkusError, match=r"1 of 151 rows .* own\.jsonl:151: .*raise max_bad_share=0\.001"):
+    with pytest.raises(
+        ThinkusError, match=r"1 of 151 rows .* \(0\.7%\) .* \(own\.jsonl:151\); .*raise max_bad_share=0\.001"
+    ):
         prepare("data=jsonl", "data.path=own.jsonl", "data.test=5", "max_bad_share=0.001", "name=strict")
 
 

@@ -2,8 +2,8 @@
 
 import importlib
 import os
-import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -32,9 +32,10 @@ def identify(data: Data) -> Input:
         {"format": data.format, **dict(zip(short_names(files), map(sha256_of, files), strict=True))}
     )
     size = sum(file.stat().st_size for file in files)
-    newest_days = (time.time() - max(file.stat().st_mtime for file in files)) / 86400
+    newest = datetime.fromtimestamp(max(file.stat().st_mtime for file in files), UTC)
     count = "1 file" if len(files) == 1 else f"{len(files):,} files"
-    description = f"{count}, {size / 1e6:,.1f} MB, {max(0.0, newest_days):,.0f} days old"
+    shown = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size:,} bytes"
+    description = f"{count}, {shown}, of {newest:%Y-%m-%d}"
     return Input(data.name, identity, description)
 
 

@@ -38,7 +38,13 @@ def find_files(path: str) -> list[Path]:
         found = [Path(match) for match in glob.glob(str(named), recursive=True)]  # noqa: PTH207
     files = sorted(file for file in found if _is_data(file))
     if not files:
-        raise ThinkusError(f"data.path={path}: no data there; give a file, folder or glob of {READABLE}")
+        if not named.exists() and not glob.has_magic(str(named)):
+            why = "does not exist"
+        elif not found:
+            why = "is an empty folder" if named.is_dir() else "matches no file"
+        else:
+            why = f"holds nothing to read, only {', '.join(sorted({file.suffix or file.name for file in found})[:5])}"
+        raise ThinkusError(f"data.path={path}: {why}; give a file, folder or glob of {READABLE}")
     formats = sorted({_known_format(file).removesuffix(".gz") for file in files})
     if len(formats) > 1:
         # Most often the same data twice; to read all of it would double every row.

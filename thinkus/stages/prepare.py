@@ -26,6 +26,7 @@ from thinkus.records import Conversation, Failure, Split, read_conversations, to
 from thinkus.runs import Input, Run, input_identity, input_run, run_reference
 
 PAPER_TURNS = "(the paper: 5.6 user turns each in its test set, 2.0 in its corpus)"
+PAPERS_CORPORA = ("lmsys", "wildchat")
 FEWEST_ROWS_TO_JUDGE = 1000
 """Before so many rows a share of bad ones says little, so it is judged at the end."""
 REASONS = ("bad_row", *FILTERS, *candidates.REASONS)
@@ -36,7 +37,7 @@ def inputs(config: PrepareConfig, root: Path) -> dict[str, Input]:
     if config.against is not None:
         remedy = f"thinkus prepare data={config.against}"
         directory, manifest = input_run(root, run_reference("prepare", config.against), remedy)
-        identity = input_identity(directory, manifest)
+        identity = input_identity(manifest)
         found["against"] = Input(str(directory), identity, f"{manifest.counts['items']:,} conversations")
     if config.hold_out is not None:
         ids = _held_out(config)
@@ -65,11 +66,14 @@ class Failures:
 
     def __init__(self, file: BinaryIO, keep: int | None) -> None:
         self.counts: Counter[str] = Counter()
+        self.first: dict[str, str] = {}
+        """Of each reason the first detail, to show what it means."""
         self._file = file
         self._keep = keep
 
     def add(self, item: str, reason: str, detail: str, raw: bytes | str) -> None:
         self.counts[reason] += 1
+        self.first.setdefault(reason, f"{detail} ({item})")
         if self._keep is None or self.counts[reason] <= self._keep:
             text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
             self._file.write(to_line(Failure(item, reason, detail, text.rstrip("\n"))))
@@ -95,54 +99,59 @@ def run(config: PrepareConfig, run: Run) -> None:
             scratch.seek(offsets[index])
             failures.add(known.ids[index], *removal, scratch.readline())
         kept = [index for index in range(len(offsets)) if index not in removals]
-        splits = _split(config, known, kept, read, failures.counts)
+        splits = _split(config, known, kept, read, failures)
         with run.output("records.jsonl") as records:
             turns = _write_records([offsets[index] for index in kept], splits, scratch, records)
     scratch_path.unlink()
     run.counts = _funnel(read, failures.counts, splits, turns)
-    funnel_table(run.counts, PAPER_TURNS)
+    funnel_table(run.counts, PAPER_TURNS if config.data.format in PAPERS_CORPORA else None)
 
 
 def _passing(config: PrepareConfig, failures: Failures) -> Iterator[Conversation]:
     """What the filters let through."""
     read = 0
-    last_bad: BadRow | None = None
     for read, row in enumerate(
         progress(corpora.read(config.data), "prepare", corpora.count_rows(config.data)), 1
     ):
         if isinstance(row, BadRow):
-            last_bad = row
             failures.add(row.where, "bad_row", row.problem, row.raw)
             if read >= FEWEST_ROWS_TO_JUDGE:
-                _check_bad_share(failures.counts["bad_row"], read, config, row)
+                _check_bad_share(failures, read, config)
             continue
         conversation = tidied(row.conversation, config.filters)
         if objection := first_objection(row._replace(conversation=conversation), config.filters):
             failures.add(conversation.id, *objection, to_line(row.conversation))
         else:
             yield conversation
-    if last_bad:
-        _check_bad_share(failures.counts["bad_row"], read, config, last_bad)
+    _check_bad_share(failures, read, config)
 
 
-def _check_bad_share(bad: int, read: int, config: PrepareConfig, last: BadRow) -> None:
+def _check_bad_share(failures: Failures, read: int, config: PrepareConfig) -> None:
+    bad = failures.counts["bad_row"]
     if bad > config.max_bad_share * read:
+        share, name = bad / read, config.data.name
+        mend = (
+            "is it what data= names?"
+            if share > 0.5
+            else f"mend them, or raise max_bad_share={config.max_bad_share}"
+        )
         raise ThinkusError(
-            f"data: {bad:,} of {read:,} rows of {config.data.name} do not fit the schema of "
-            f"{config.data.format}, the last at {last.where}: {last.problem}; "
-            f"check data=, or raise max_bad_share={config.max_bad_share}"
+            f"data: {bad:,} of {read:,} rows of {name} ({share:.1%}) do not fit the schema of {config.data.format}, "
+            f"the first: {failures.first['bad_row']}; {mend}"
         )
 
 
 def _split(
-    config: PrepareConfig, known: Candidates, kept: Sequence[int], read: int, removed: Counter[str]
+    config: PrepareConfig, known: Candidates, kept: Sequence[int], read: int, failures: Failures
 ) -> list[Split | None]:
     data = config.data
     if not kept:
-        counts = ", ".join(f"{reason} {count:,}" for reason, count in removed.most_common())
+        if not read:
+            raise ThinkusError(f"data: {data.name} is empty; name another file with data.path=")
+        reason, count = failures.counts.most_common(1)[0]
         raise ThinkusError(
-            f"data: {data.name} has no conversation left of {read:,} ({counts or 'it is empty'}); "
-            "loosen filters.*, or look at another file with data.path="
+            f"data: of {read:,} conversations of {data.name} none is left; {reason} took {count:,}, "
+            f"the first because it {failures.first[reason]}; loosen that filter (filters.*), or mend the data"
         )
     if len(kept) <= data.test and data.train != 0:
         raise ThinkusError(
