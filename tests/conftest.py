@@ -1,5 +1,7 @@
 """What many tests share: an empty folder to work in, and the command line as a function."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,3 +35,19 @@ def thinkus(workspace: Path) -> Callable[..., Finished]:
         return subprocess.run(command, capture_output=True, text=True, cwd=workspace, timeout=120)
 
     return run
+
+
+def die_at_touch(at: int) -> None:
+    """Kill this process (SIGKILL) at its at-th touch of a file under outputs/; for forked children."""
+    touches = 0
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal touches
+        changes = event.startswith(("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.utime"))
+        if changes or (event == "open" and "outputs" in str(arguments[0])):
+            touches += 1
+            if touches == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115

@@ -48,7 +48,7 @@ def test_a_killed_owner_is_replaced_at_once(tmp_path: Path) -> None:
     assert holder(tmp_path) is None
     with Claim.take(tmp_path) as claim:
         assert claim.path.name == "claim-2.json"
-        assert not (tmp_path / "claim-1.json").exists()
+        assert [path.name for path in tmp_path.iterdir()] == ["claim-2.json"]
 
 
 def test_an_owner_on_another_host_lives_as_long_as_its_heartbeat(tmp_path: Path) -> None:
@@ -73,10 +73,40 @@ def test_an_owner_in_another_container_is_not_looked_up_here(tmp_path: Path) -> 
         Claim.take(tmp_path)
 
 
-def test_a_claim_from_before_a_reboot_is_gone(tmp_path: Path) -> None:
-    write_claim(tmp_path, replace(Owner.here(), boot="before"))
+def test_a_claim_from_another_boot_is_judged_by_its_age(tmp_path: Path) -> None:
+    """It may be this machine before a reboot, or another machine of the same name."""
+    before = replace(Owner.here(), boot="before")
+    write_claim(tmp_path, before)
+    with pytest.raises(RunRefused):
+        Claim.take(tmp_path)
+    write_claim(tmp_path, before, age_s=claims.STALE_AFTER_S * 2)
     with Claim.take(tmp_path):
         pass
+
+
+def test_a_living_owner_on_this_machine_keeps_its_claim_whatever_the_clock_says(tmp_path: Path) -> None:
+    with Claim.take(tmp_path) as claim:
+        os.utime(claim.path, (0, 0))
+        with pytest.raises(RunRefused, match="is being written by"):
+            Claim.take(tmp_path)
+        claim.check()
+
+
+def test_a_claim_of_the_same_name_by_another_is_not_ones_own(tmp_path: Path) -> None:
+    with Claim.take(tmp_path) as claim:
+        write_claim(tmp_path, Owner.here())
+        with pytest.raises(RunRefused, match="another took the run over"):
+            claim.check()
+    assert claim.path.exists()  # the other's: not ours to remove
+
+
+def test_a_process_that_proc_hides_is_not_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_claim(tmp_path, Owner.here())
+    monkeypatch.setattr(claims, "_process_start", lambda pid: claims.UNKNOWN)
+    with pytest.raises(RunRefused):
+        Claim.take(tmp_path)
 
 
 def test_a_claim_cut_off_while_written_is_judged_by_its_age(tmp_path: Path) -> None:
@@ -133,3 +163,38 @@ def test_of_many_that_find_a_dead_claim_one_gets_it(tmp_path: Path) -> None:
         for racer in racers:
             racer.join()
         assert won == 1
+
+
+def _take_often(directory: Path, rounds: int, inside: "multiprocessing.Queue[tuple[int, int]]") -> None:
+    """Hold the claim for moments; a witness file says whether anybody else is inside."""
+    held = meetings = 0
+    witness = directory.parent / "inside"
+    for _ in range(rounds):
+        try:
+            claim = Claim.take(directory)
+        except RunRefused:
+            continue
+        try:
+            witness.open("x").close()
+        except FileExistsError:
+            meetings += 1
+        else:
+            held += 1
+            witness.unlink()
+        claim.release()
+    inside.put((meetings, held))
+
+
+def test_nobody_meets_another_inside(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    directory = tmp_path / "run"
+    directory.mkdir()
+    inside = context.Queue()
+    crowd = [context.Process(target=_take_often, args=(directory, 400, inside)) for _ in range(6)]
+    for one in crowd:
+        one.start()
+    for one in crowd:
+        one.join()
+    figures = [inside.get(timeout=5) for _ in crowd]
+    assert sum(meetings for meetings, _ in figures) == 0
+    assert sum(held for _, held in figures) > 10

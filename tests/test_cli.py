@@ -228,7 +228,7 @@ def test_a_full_disk_is_one_line(thinkus: Thinkus, workspace: Path) -> None:
         command = [sys.executable, "-c", code, "prepare", "--show"]
         finished = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert finished.returncode == 2
-    assert finished.stderr == "output: no space left on device; make room, the same command goes on\n"
+    assert finished.stderr == "output: no space left on device; mend that, the same command goes on\n"
 
 
 def test_an_interrupt_says_that_the_same_command_goes_on(workspace: Path) -> None:

@@ -77,7 +77,7 @@ configs = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(configs, configs)
 def test_runs_share_a_name_exactly_when_they_share_their_result(
     one: dict[str, Any], other: dict[str, Any]

@@ -6,33 +6,23 @@ for every n there is: no moment is left to luck. Then some kills at random times
 
 import os
 import random
-import signal
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from tests.conftest import die_at_touch
 from thinkus.launch import start
 
 
-def run_and_die(at: int) -> bool:
+def run_and_die(at: int, redo: bool = False) -> bool:
     """Run prepare in a child that dies at its at-th touch of a file; False when it got to its end."""
     child = os.fork()
     if child == 0:
-        touches = 0
-
-        def hook(event: str, arguments: tuple[object, ...]) -> None:
-            nonlocal touches
-            changes = event.startswith(("os.rename", "os.remove", "os.mkdir", "os.utime"))
-            if changes or (event == "open" and "outputs" in str(arguments[0])):
-                touches += 1
-                if touches == at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(hook)
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+        die_at_touch(at)
         try:
-            start("prepare", ["data=sample"], sweep=False, redo=False)
+            start("prepare", ["data=sample"], sweep=False, redo=redo)
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
@@ -40,7 +30,11 @@ def run_and_die(at: int) -> bool:
 
 def result(root: Path) -> dict[str, bytes]:
     directory = root / "outputs" / "prepare" / "sample"
-    files = {path.name: path.read_bytes() for path in directory.glob("*.*") if path.suffix != ".json"}
+    files = {
+        path.name: path.read_bytes()
+        for path in directory.glob("[!.]*.*")
+        if path.suffix not in (".json", ".unfinished")
+    }
     assert b'"status": "done"' in (directory / "run.json").read_bytes()
     return files
 
@@ -56,6 +50,22 @@ def test_killed_at_every_touch_of_a_file(workspace: Path) -> None:
         folder.mkdir()
         os.chdir(folder)
         if not run_and_die(moments + 1):
+            break
+        moments += 1
+        start("prepare", ["data=sample"], sweep=False, redo=False)
+        assert result(folder) == undisturbed, moments
+    assert moments > 15
+
+
+def test_redo_killed_at_every_touch_of_a_file(workspace: Path) -> None:
+    start("prepare", ["data=sample"], sweep=False, redo=False)
+    undisturbed = result(workspace)
+    moments = 0
+    while True:
+        folder = workspace / f"killed-{moments + 1}"
+        shutil.copytree(workspace / "outputs", folder / "outputs")
+        os.chdir(folder)
+        if not run_and_die(moments + 1, redo=True):
             break
         moments += 1
         start("prepare", ["data=sample"], sweep=False, redo=False)

@@ -105,6 +105,44 @@ def test_redo_touches_nothing_that_is_not_of_our_making(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.tex").exists()
 
 
+@pytest.mark.parametrize("redo", [False, True])
+def test_a_folder_that_was_never_a_run_is_left_alone(tmp_path: Path, redo: bool) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights.bin").write_text("years")
+    (tmp_path / "chapter3.unfinished").write_text("years")
+    (tmp_path / "part-two.tex").write_text("years")
+    with pytest.raises(RunRefused, match=r"but no run\.json"):
+        make(tmp_path, redo=redo)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "chapter3.unfinished",
+        "model",
+        "part-two.tex",
+    ]
+
+
+def test_strangers_in_a_run_stay(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "drafts.unfinished").mkdir()
+    (tmp_path / "part-0001-of-0002").mkdir()
+    (tmp_path / "part-0001-of-0002" / "notes.txt").write_text("mine")
+    with pytest.raises(RunRefused, match="is not of thinkus's making"):
+        make(tmp_path, redo=True)
+    assert (tmp_path / "part-0001-of-0002" / "notes.txt").exists()
+
+
+def test_two_writers_halves_are_two_files(tmp_path: Path) -> None:
+    """A writer that slept, was taken over and woke must not put the other's half in place."""
+    refused = pytest.raises(RunRefused, match="another took the run over")
+    with refused, claimed(tmp_path, manifest(), "", redo=False) as run:
+        assert run is not None
+        with run.output("records.jsonl") as file:
+            file.write(b"slow\n")
+            next(tmp_path.glob("claim-*")).unlink()
+            assert make(tmp_path, b"quick\n")
+    assert (tmp_path / "records.jsonl").read_bytes() == b"quick\n"
+    assert status(tmp_path) == "done"
+
+
 def test_a_run_in_other_hands_is_refused(tmp_path: Path) -> None:
     with Claim.take(tmp_path), pytest.raises(RunRefused, match="is being written by"):
         make(tmp_path)

@@ -1,5 +1,7 @@
 """Parts of one run: each claimed and resumed by itself, joined by whoever is last."""
 
+import functools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import die_at_touch
 from thinkus import stages
-from thinkus.compose import jobs
+from thinkus.claims import Claim
+from thinkus.compose import Job, jobs
 from thinkus.errors import ConfigError, RunRefused
 from thinkus.execute import execute
-from thinkus.records import Conversation, Message, to_line
+from thinkus.records import Conversation, Message, read_conversations, to_line
 from thinkus.runs import Input, Run, Usage, load_manifest
 from thinkus.shards import Shard
 
@@ -21,7 +25,7 @@ ITEMS = 10
 def write_own_items(config: Any, run: Run) -> None:
     """Stands for a stage that asks a model once for each item."""
     shard = Shard.parse(config.shard or "1/1")
-    own = [index for index in range(ITEMS) if shard.holds(index)]
+    own = shard.block(ITEMS)
     with run.output("records.jsonl") as file:
         for index in own:
             file.write(to_line(Conversation(str(index), "test", (Message("user", "hi"),))))
@@ -44,20 +48,28 @@ def _annotate_is_built(monkeypatch: pytest.MonkeyPatch, workspace: Path) -> None
     monkeypatch.setattr(stages, "load", lambda name: stage)
 
 
+@functools.cache
+def composed(*words: str) -> Job:
+    return jobs("annotate", list(words), sweep=False)[0]
+
+
 def annotate(*words: str, redo: bool = False) -> str:
-    job = jobs("annotate", list(words), sweep=False)[0]
+    job = composed(*words)
     return execute("annotate", job.config, job.name, job.yaml, redo=redo).how
+
+
+def ids(directory: Path) -> list[int]:
+    return [int(conversation.id) for conversation in read_conversations(directory / "records.jsonl")]
 
 
 def test_the_last_part_joins_all(workspace: Path) -> None:
     directory = workspace / "outputs" / "annotate" / "lmsys"
-    assert annotate("shard=2/3") == "waits for parts 1, 3 of 3"
-    assert annotate("shard=1/3") == "waits for parts 3 of 3"
-    assert annotate("shard=1/3") == "waits for parts 3 of 3"
+    assert annotate("shard=2/3") == "is done, waits for parts 1, 3 of 3"
+    assert annotate("shard=1/3") == "is done, waits for parts 3 of 3"
+    assert annotate("shard=1/3") == "is done, waits for parts 3 of 3"
     assert not (directory / "run.json").exists()
     assert annotate("shard=3/3") == "is done"
-    ids = [line.split(b'"')[3].decode() for line in (directory / "records.jsonl").read_bytes().splitlines()]
-    assert sorted(ids, key=int) == [str(index) for index in range(ITEMS)]
+    assert ids(directory) == list(range(ITEMS))
     manifest = load_manifest(directory)
     assert manifest is not None
     assert manifest.counts == {"items": ITEMS, "removed": {"shape": 3}}
@@ -67,15 +79,45 @@ def test_the_last_part_joins_all(workspace: Path) -> None:
     assert annotate() == "is already done"
 
 
-def test_a_join_that_was_killed_is_done_by_the_same_command(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parts_make_the_same_bytes_as_the_whole(workspace: Path) -> None:
+    annotate("name=whole")
+    for number in (3, 1, 2):
+        annotate(f"shard={number}/3", "name=parts")
+    whole, parts = (workspace / "outputs/annotate" / name / "records.jsonl" for name in ("whole", "parts"))
+    assert whole.read_bytes() == parts.read_bytes()
+
+
+def test_a_join_killed_at_any_touch_of_a_file_is_done_by_the_same_command(workspace: Path) -> None:
+    touch = 0
+    while True:
+        touch += 1
+        folder = workspace / str(touch)
+        folder.mkdir()
+        os.chdir(folder)
+        annotate("shard=1/2")
+        child = os.fork()
+        if child == 0:
+            die_at_touch(touch)
+            try:
+                annotate("shard=2/2")
+            finally:
+                os._exit(0)
+        was_killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        assert annotate("shard=2/2") in ("is done", "is already done")
+        directory = folder / "outputs/annotate/lmsys"
+        assert ids(directory) == list(range(ITEMS)), touch
+        assert not list(directory.glob("part-*")), touch
+        if not was_killed:
+            break
+    assert touch > 15
+
+
+def test_what_was_paid_for_outlives_the_join(workspace: Path) -> None:
     annotate("shard=1/2")
-    with monkeypatch.context() as patch:
-        patch.setattr("thinkus.execute.join", lambda run: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            annotate("shard=2/2")
-    assert annotate("shard=2/2") == "is done"
+    paid = workspace / "outputs/annotate/lmsys/part-0001-of-0002/completions.sqlite"
+    paid.write_text("dear")
+    annotate("shard=2/2")
+    assert paid.read_text() == "dear"
 
 
 def test_parts_cut_otherwise_are_refused(workspace: Path) -> None:
@@ -85,23 +127,51 @@ def test_parts_cut_otherwise_are_refused(workspace: Path) -> None:
     with pytest.raises(RunRefused, match="is being made in 3 parts"):
         annotate()
     assert annotate(redo=True) == "is done"
+    assert ids(workspace / "outputs/annotate/lmsys") == list(range(ITEMS))
 
 
-def test_a_part_of_another_identity_is_refused(workspace: Path) -> None:
+def test_parts_of_different_results_are_not_joined(workspace: Path) -> None:
     annotate("shard=1/2")
-    with pytest.raises(RunRefused, match="max_attempts: 3 then, 4 now"):
-        annotate("shard=1/2", "max_attempts=4", "name=lmsys")
+    for shard in ("1/2", "2/2"):
+        with pytest.raises(RunRefused, match="max_attempts: 3 then, 4 now"):
+            annotate(f"shard={shard}", "max_attempts=4", "name=lmsys")
+
+
+def test_a_damaged_part_is_not_joined(workspace: Path) -> None:
+    annotate("shard=1/2")
+    records = workspace / "outputs/annotate/lmsys/part-0001-of-0002/records.jsonl"
+    records.write_bytes(records.read_bytes()[:-5])
+    with pytest.raises(RunRefused, match=r"part-0001-of-0002/records\.jsonl: has"):
+        annotate("shard=2/2")
+
+
+def test_redo_of_a_part_does_not_replace_a_whole(workspace: Path) -> None:
+    annotate()
+    with pytest.raises(RunRefused, match="would replace the whole by a part"):
+        annotate("shard=1/2", redo=True)
+    assert ids(workspace / "outputs/annotate/lmsys") == list(range(ITEMS))
+
+
+def test_redo_of_the_whole_waits_for_parts_in_other_hands(workspace: Path) -> None:
+    annotate("shard=1/2")
+    part = workspace / "outputs/annotate/lmsys/part-0001-of-0002"
+    with Claim.take(part), pytest.raises(RunRefused, match="stop that process first"):
+        annotate(redo=True)
+
+
+def test_whoever_comes_while_another_joins_is_not_refused(workspace: Path) -> None:
+    annotate("shard=1/2")
+    with Claim.take(workspace / "outputs/annotate/lmsys"):
+        assert annotate("shard=2/2") == "is done, another process is joining the parts"
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3"])
 def test_a_shard_that_cannot_be_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="shard: must be i/n"):
-        jobs("annotate", [f"shard={text}" if "/" in text else f"shard='{text}'"], sweep=False)
+        jobs("annotate", [f"shard='{text}'"], sweep=False)
 
 
 def test_every_item_has_one_shard() -> None:
-    for count in (1, 2, 7):
-        holders = [
-            [number for number in range(1, count + 1) if Shard(number, count).holds(i)] for i in range(50)
-        ]
-        assert all(len(found) == 1 for found in holders)
+    for total in (1, 2, 7, 60):
+        blocks = [Shard(number, total).block(50) for number in range(1, total + 1)]
+        assert [index for block in blocks for index in block] == list(range(50))

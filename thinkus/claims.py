@@ -1,9 +1,8 @@
 """One writer for each run directory, on one machine or on many that share a disk.
 
-A claim is a file made with O_EXCL (flock is not to be trusted across nodes). Its owner
-keeps touching it; whoever finds it untouched for too long, or its process gone, may claim
-the next generation. The highest generation is the claim that holds, so two processes that
-both find a dead claim can never both take it.
+A claim is a file that only one process can make (flock is not to be trusted across nodes),
+with a token of its own. Its owner keeps touching it. Whoever finds an owner gone makes the
+claim of the next generation, looks whether nobody else did, and only then removes the old.
 """
 
 import json
@@ -22,7 +21,11 @@ from thinkus.errors import RunRefused
 
 HEARTBEAT_S = 15.0
 STALE_AFTER_S = 120.0
-_FILE = re.compile(r"claim-(\d+)\.json")
+_FILE = re.compile(r"claim-(\d{1,9})\.json")
+
+
+class RunHeld(RunRefused):
+    """Another process is writing there."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +38,29 @@ class Owner:
     pid_start: str
     """So that another process with the same number is not taken for this one."""
     job: str | None
+    token: str
 
     @classmethod
     def here(cls) -> "Owner":
-        pid = os.getpid()
-        job = os.environ.get("SLURM_JOB_ID")
-        return cls(socket.gethostname(), _boot(), pid, _pid_space(), _process_start(pid), job)
+        pid, job = os.getpid(), os.environ.get("SLURM_JOB_ID")
+        space, start = _pid_space(), _process_start(pid)
+        return cls(socket.gethostname(), _boot(), pid, space, start, job, uuid.uuid4().hex)
 
-    def is_gone(self) -> bool:
-        """True only when that can be known from this machine."""
-        if self.host != socket.gethostname():
+    def lives(self) -> bool | None:
+        """What can be known from here; None where only the heartbeat can tell.
+
+        Two machines may have one name, so another boot proves nothing.
+        """
+        if (self.host, self.boot, self.pid_space) != (socket.gethostname(), _boot(), _pid_space()):
+            return None
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
             return False
-        if self.boot != _boot():
-            return True
-        return self.pid_space == _pid_space() and _process_start(self.pid) != self.pid_start
+        except PermissionError:
+            pass  # another user's process, and so there
+        start = _process_start(self.pid)
+        return start in (self.pid_start, UNKNOWN)
 
     def __str__(self) -> str:
         job = f", job {self.job}" if self.job else ""
@@ -58,8 +70,9 @@ class Owner:
 class Claim:
     """Held from `take` until `release`; the file's age is its heartbeat."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, token: str) -> None:
         self.path = path
+        self.token = token
         self._stop = threading.Event()
         self._pulse = threading.Thread(target=self._beat, name="claim heartbeat", daemon=True)
         self._pulse.start()
@@ -67,43 +80,37 @@ class Claim:
     @classmethod
     def take(cls, directory: Path) -> "Claim":
         """Claim a directory, or refuse with the name of its present owner."""
-        generation = 1
-        held = _newest(directory)
-        if held is not None:
-            generation = held[0] + 1
-            owner = _owner(held[1])
-            age_s = _age_s(held[1])
-            if not (owner and owner.is_gone()) and age_s < STALE_AFTER_S:
-                raise RunRefused(
-                    f"{directory}: is being written by {owner or 'another process'} (last sign of life "
-                    f"{age_s:.0f} s ago); wait for it, or stop that process and try again"
-                )
+        dead = {path: _owner(path) for path in _claims(directory)}
+        for path, owner in dead.items():
+            _refuse_if_held(directory, path, owner)
+        generation = max(map(_generation, dead), default=0) + 1
+        owner = Owner.here()
         path = directory / f"claim-{generation}.json"
-        try:
-            with path.open("x") as file:
-                json.dump(asdict(Owner.here()), file)
-        except FileExistsError:
-            raise RunRefused(f"{directory}: another process has just claimed it; wait for it") from None
-        newest = _newest(directory)
-        if newest is None or newest[1] != path:
+        if not _create(path, json.dumps(asdict(owner))):
+            raise _just_claimed(directory)
+        others = [other for other in _claims(directory) if other != path]
+        if any(other not in dead or _owner(other) != dead[other] for other in others):
             path.unlink(missing_ok=True)
-            raise RunRefused(f"{directory}: another process has just claimed it; wait for it")
-        for older in range(1, generation):
-            (directory / f"claim-{older}.json").unlink(missing_ok=True)
-        return cls(path)
+            raise _just_claimed(directory)
+        for other in others:
+            other.unlink(missing_ok=True)
+        return cls(path, owner.token)
 
     def check(self) -> None:
         """Before a result is put in place: is it still ours? A machine may have slept."""
-        if not self.path.exists():
+        owner = _owner(self.path)
+        if owner is None or owner.token != self.token:
             raise RunRefused(
-                f"{self.path.parent}: this process stood still for over {STALE_AFTER_S:.0f} s and another took "
-                "the run over; nothing was changed here, let the other one finish"
+                f"{self.path.parent}: this process showed no sign of life for {STALE_AFTER_S:.0f} s and another "
+                "took the run over; what this one wrote is not used, let the other one finish"
             )
 
     def release(self) -> None:
         self._stop.set()
         self._pulse.join()
-        self.path.unlink(missing_ok=True)
+        owner = _owner(self.path)
+        if owner is not None and owner.token == self.token:
+            self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> "Claim":
         return self
@@ -115,30 +122,69 @@ class Claim:
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_S):
-            # A claim that was taken over is noticed by `check`.
-            with suppress(FileNotFoundError):
+            # A disk that is away for a moment must not end the heartbeat; a lost claim is `check`'s matter.
+            with suppress(OSError):
                 os.utime(self.path)
 
 
 def holder(directory: Path) -> Owner | None:
     """Who is writing into a run directory at the moment, as far as one can tell."""
-    held = _newest(directory)
-    if held is None or _age_s(held[1]) >= STALE_AFTER_S:
-        return None
-    owner = _owner(held[1])
-    return None if owner is None or owner.is_gone() else owner
+    for path in _claims(directory):
+        owner = _owner(path)
+        if owner is not None and _is_held(path, owner):
+            return owner
+    return None
 
 
-def _newest(directory: Path) -> tuple[int, Path] | None:
-    found = [(int(match[1]), file) for file in directory.iterdir() if (match := _FILE.fullmatch(file.name))]
-    return max(found, default=None)
+def _refuse_if_held(directory: Path, path: Path, owner: Owner | None) -> None:
+    if _is_held(path, owner):
+        raise RunHeld(
+            f"{directory}: is being written by {owner or 'another process'} (last sign of life "
+            f"{_age_s(path):.0f} s ago); wait for it, or stop that process and try again"
+        )
+
+
+def _is_held(path: Path, owner: Owner | None) -> bool:
+    lives = owner.lives() if owner else None
+    return _age_s(path) < STALE_AFTER_S if lives is None else lives
+
+
+def _just_claimed(directory: Path) -> RunHeld:
+    return RunHeld(f"{directory}: another process has just claimed it; wait for it")
+
+
+def _claims(directory: Path) -> list[Path]:
+    return sorted(file for file in directory.iterdir() if _FILE.fullmatch(file.name))
+
+
+def _generation(path: Path) -> int:
+    return int(path.name.removeprefix("claim-").removesuffix(".json"))
+
+
+def _create(path: Path, content: str) -> bool:
+    """Make a file with all of its content at once; False when it exists."""
+    draft = path.with_name(f".claim-{uuid.uuid4().hex}")
+    try:
+        draft.write_text(content)
+        path.hardlink_to(draft)
+    except FileExistsError:
+        return False
+    except PermissionError:  # a disk without links: then the file is empty for a moment
+        try:
+            with path.open("x") as file:
+                file.write(content)
+        except FileExistsError:
+            return False
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
 
 
 def _owner(path: Path) -> Owner | None:
     try:
         return Owner(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
-        return None  # just being written, or its writer died in that moment: then age decides
+        return None  # gone, or not of this version: then age decides
 
 
 def _age_s(path: Path) -> float:
@@ -147,13 +193,18 @@ def _age_s(path: Path) -> float:
     try:
         probe.touch()
         now = probe.stat().st_mtime
-        probe.unlink()
     except OSError:
         now = time.time()
+    finally:
+        with suppress(OSError):
+            probe.unlink()
     try:
         return max(0.0, now - path.stat().st_mtime)
     except FileNotFoundError:
-        return float("inf")
+        return 0.0  # just released: whoever looks again sees that
+
+
+UNKNOWN = "unknown"
 
 
 def _boot() -> str:
@@ -168,15 +219,11 @@ def _pid_space() -> str:
 
 
 def _process_start(pid: int) -> str:
-    """The kernel's start time of a process; empty when there is no such process."""
+    """The kernel's start time of a process; empty when it has ended, unknown where /proc does not say."""
     fields = _first_line(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    if fields:
-        return fields[19] if fields[0] != "Z" else ""
-    if not Path("/proc/self/stat").exists():  # not Linux: say only whether it lives
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, 0)
-            return "alive"
-    return ""
+    if not fields:
+        return UNKNOWN
+    return fields[19] if fields[0] != "Z" else ""
 
 
 def _first_line(path: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from thinkus import __version__
+from thinkus import __version__, paths
 from thinkus.completion import complete_word
 from thinkus.errors import ThinkusError
 from thinkus.help import describe_keys
@@ -25,6 +25,18 @@ USER_ERROR = 2
 # Typer keeps click to itself; this is the base of all its complaints about flags.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 INTERRUPTED = 130
+# Not mistakes of ours: full, forbidden, read-only, broken, or names that no disk takes.
+OF_THE_MACHINE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+}
 
 app = typer.Typer(
     name="thinkus",
@@ -110,12 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has seen enough
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if error.errno not in OF_THE_MACHINE:
             raise
-        _end(
-            f"{error.filename or 'output'}: {(error.strerror or '').lower()}; make room, the same command goes on",
-            USER_ERROR,
-        )
+        what = paths.without_home(error.filename or "output")
+        _end(f"{what}: {(error.strerror or '').lower()}; mend that, the same command goes on", USER_ERROR)
 
 
 def _usage(error: Exception) -> str:

@@ -9,10 +9,11 @@ import itertools
 import json
 import os
 import re
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ from thinkus.config import StageConfig, dotted
 from thinkus.errors import ConfigError, did_you_mean
 from thinkus.help import groups as groups_of
 from thinkus.identity import run_name
-from thinkus.paths import CONF, group_options, without_home
+from thinkus.paths import CONF, expanded, group_options, without_home
 
 HYDRA_VERSION = "1.3"
 
@@ -68,6 +69,8 @@ def jobs(stage: str, words: Sequence[str], *, sweep: bool) -> list[Job]:
                 found.append(_job(stage, one))
             except ConfigError as error:
                 mistakes += error.mistakes
+            except (ValueError, HydraException, OmegaConfBaseException) as error:
+                mistakes.append(f"{' '.join(one)}: {str(error).splitlines()[0]}")
     if mistakes:
         raise ConfigError(
             dict.fromkeys(mistakes)
@@ -82,30 +85,36 @@ def jobs(stage: str, words: Sequence[str], *, sweep: bool) -> list[Job]:
 def sweep(stage: str, jobs: Sequence[Job], run: Callable[[Job], None]) -> None:
     """Hand a sweep to Hydra's launcher, which calls `run` for each job, maybe on another machine."""
     # Text alone: it travels, and a job that waits in a queue runs what was checked here.
-    checked_here = {job.words: (job.name, job.yaml) for job in jobs}
+    checked_here = [(job.words, job.name, job.yaml) for job in jobs]
 
     def task(_: DictConfig) -> None:
-        words = tuple(HydraConfig.get().overrides.task)
-        name, yaml = checked_here[words]
+        words, name, yaml = checked_here[HydraConfig.get().job.num]
         run(Job(words, checked(stage, DictConfig(OmegaConf.create(yaml)), []), name, yaml))
 
-    moment = datetime.now().strftime("%Y%m%d-%H%M%S")
     swept = []
     for words in zip(*(job.words for job in jobs), strict=True):
         values = dict.fromkeys(word.partition("=")[2] for word in words)
         swept.append(f"{words[0].partition('=')[0]}={','.join(values)}")
+    sweeps = expanded(jobs[0].config.root) / ".sweeps"
+    folder = sweeps / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     argv = [
         f"thinkus {stage}",
         "--multirun",  # before the overrides: Hydra 1.3 cannot take a flag between them
         f"hydra.job.name={stage}",
-        f"hydra.sweep.dir={json.dumps(f'{jobs[0].config.root}/.sweeps/{moment}')}",
+        f"hydra.sweep.dir={json.dumps(str(folder), ensure_ascii=False)}",
         "hydra.output_subdir=null",
         "hydra/job_logging=none",
         "hydra/hydra_logging=none",
         *swept,
     ]
-    with _replaced_argv(argv):
-        hydra.main(version_base=HYDRA_VERSION, config_path=str(CONF), config_name=stage)(task)()
+    try:
+        with _replaced_argv(argv):
+            hydra.main(version_base=HYDRA_VERSION, config_path=str(CONF), config_name=stage)(task)()
+    finally:
+        # Hydra notes the sweep there, with full paths; the runs say all that is worth keeping.
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            sweeps.rmdir()
 
 
 def _parsed(stage: str, words: Sequence[str], *, sweep: bool) -> tuple[list[list[str]], list[str]]:
@@ -124,6 +133,10 @@ def _parsed(stage: str, words: Sequence[str], *, sweep: bool) -> tuple[list[list
             continue
         if is_sweep and not values:
             mistakes.append(f"{word}: matches nothing to sweep over")
+        elif "oc.env" in word:
+            mistakes.append(
+                f"{word}: a config must not read the environment, it is written into the run; say the value"
+            )
         elif override.package is not None or override.key_or_group.startswith("hydra"):
             mistakes.append(f"{word}: speaks to Hydra itself, which thinkus sets up alone; take it away")
         elif not is_sweep:

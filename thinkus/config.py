@@ -47,8 +47,8 @@ RunName = Annotated[str, AfterValidator(_check_name)]
 Shard = Annotated[str, AfterValidator(_check_shard)]
 Place = Annotated[str, StringConstraints(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**53)]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 class Schema(BaseModel):
@@ -71,6 +71,12 @@ class Data(Schema):
     train: Count | None
     """Conversations drawn for training; null: all that are left."""
     test: Count
+
+    @model_validator(mode="after")
+    def _draws_some(self) -> Self:
+        if self.train == 0 and self.test == 0:
+            raise ValueError("train and test are both 0, so nothing would be drawn")
+        return self
 
 
 class Eval(Schema):

@@ -2,16 +2,18 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from thinkus import __version__, facts, prompts, stages
+from thinkus.belongings import MANIFEST, Kind, entries
+from thinkus.claims import Claim, RunHeld
 from thinkus.config import StageConfig
-from thinkus.errors import RunRefused
+from thinkus.errors import RunRefused, ThinkusError
 from thinkus.identity import identity_of, made_from
-from thinkus.paths import without_home
+from thinkus.paths import expanded, without_home
 from thinkus.runs import (
-    MANIFEST,
     RUN_SCHEMA,
     Input,
     InputFacts,
@@ -21,7 +23,7 @@ from thinkus.runs import (
     make_writable,
     now,
 )
-from thinkus.shards import Shard, check_count, join, unfinished_parts
+from thinkus.shards import Shard, check_parts, drop_parts, join, unfinished_parts
 
 
 class Done(NamedTuple):
@@ -32,7 +34,19 @@ class Done(NamedTuple):
 
 
 def run_directory(stage: str, config: StageConfig, name: str) -> Path:
-    return Path(config.root).expanduser() / stage / name
+    return expanded(config.root) / stage / name
+
+
+class Task(NamedTuple):
+    """All that carrying one run out takes."""
+
+    stage: str
+    config: StageConfig
+    yaml: str
+    directory: Path
+    inputs: Mapping[str, Input]
+    fresh: Manifest
+    redo: bool
 
 
 def execute(stage: str, config: StageConfig, name: str, config_yaml: str, *, redo: bool) -> Done:
@@ -45,23 +59,59 @@ def execute(stage: str, config: StageConfig, name: str, config_yaml: str, *, red
     fresh = _manifest(stage, name, config, inputs, work.prompts(config))
     for role, read in inputs.items():
         say(f"{stage}: {role} is {read.read} ({read.description})")
-    whole = directory / MANIFEST
-    shard = Shard.parse(text) if (text := getattr(config, "shard", None)) else None
-    if not redo and not whole.exists():
-        check_count(directory, shard)
-    target = shard.directory(directory) if shard and not whole.exists() else directory
-    with claimed(target, fresh, config_yaml, redo=redo) as run:
-        if run is not None:
-            say(f"{stage}: {'goes on in' if run.is_resumed else 'writes'} {target}")
-            work.run(config, run)
-            run.finish()
-    if shard and target != directory and (missing := unfinished_parts(directory, shard)):
-        return Done(target, f"waits for parts {', '.join(map(str, missing))} of {shard.total}")
-    if shard and target != directory:
-        with claimed(directory, fresh, config_yaml, redo=False) as joined:
-            if joined is not None:
-                join(joined)
-    return Done(directory, "is already done" if run is None else "is done")
+    task = Task(stage, config, config_yaml, directory, inputs, fresh, redo)
+    shard = getattr(config, "shard", None)
+    return _whole(task) if shard is None else _part(task, Shard.parse(shard))
+
+
+def _whole(task: Task) -> Done:
+    if not task.redo and not (task.directory / MANIFEST).exists():
+        check_parts(task.directory, None, task.fresh)
+    made = _carried_out(task, task.directory)
+    return Done(task.directory, "is done" if made else "is already done")
+
+
+def _part(task: Task, shard: Shard) -> Done:
+    if task.redo and (task.directory / MANIFEST).exists():
+        raise RunRefused(
+            f"{task.directory}: --redo with shard= would replace the whole by a part; --redo without shard="
+        )
+    if is_finished(task.directory, task.fresh):
+        if entries(task.directory, Kind.PART):  # a kill came between the join and this
+            with suppress(RunHeld), Claim.take(task.directory):
+                drop_parts(task.directory)
+        return Done(task.directory, "is already done")
+    check_parts(task.directory, shard, task.fresh)
+    part = shard.directory(task.directory)
+    _carried_out(task, part)
+    if missing := unfinished_parts(task.directory, shard):
+        return Done(part, f"is done, waits for parts {', '.join(map(str, missing))} of {shard.total}")
+    try:
+        with claimed(task.directory, task.fresh, task.yaml, redo=False) as whole:
+            if whole is not None:
+                check_parts(task.directory, shard, task.fresh)
+                join(whole, shard)
+                drop_parts(task.directory)
+    except RunHeld:
+        return Done(part, "is done, another process is joining the parts")
+    return Done(task.directory, "is done")
+
+
+def _carried_out(task: Task, target: Path) -> bool:
+    """Let the stage fill a run directory; False when its result is there."""
+    work = stages.load(task.stage)
+    with claimed(target, task.fresh, task.yaml, redo=task.redo) as run:
+        if run is None:
+            return False
+        say(f"{task.stage}: {'goes on in' if run.is_resumed else 'writes'} {target}")
+        work.run(task.config, run)
+        for role, read in work.inputs(task.config, task.directory.parent.parent).items():
+            if read.identity != task.inputs[role].identity:
+                raise ThinkusError(
+                    f"{role}: {read.read} was changed while it was read; the same command begins anew"
+                )
+        run.finish()
+    return True
 
 
 def plan(stage: str, config: StageConfig, name: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -17,14 +17,23 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name only when all of it is on the disk."""
-    unfinished = path.with_name(path.name + UNFINISHED)
-    with unfinished.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+def writing(path: Path, token: str = "", check: Callable[[], None] | None = None) -> Iterator[BinaryIO]:
+    """A file that appears under its name only when all of it is on the disk.
+
+    `token` keeps two writers' halves apart; `check` may object at the last moment.
+    """
+    unfinished = path.with_name(f"{path.name}{token and '.'}{token}{UNFINISHED}")
+    try:
+        with unfinished.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if check is not None:
+            check()
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)  # it would keep a full disk full
+        raise
     sync_directory(path.parent)
 
 

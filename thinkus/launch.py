@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from thinkus import compose, stages
 from thinkus.compose import Job
 from thinkus.errors import ThinkusError
 from thinkus.execute import execute, plan, run_directory, say
+from thinkus.paths import expanded
 from thinkus.runs import make_writable
 
 
@@ -31,7 +31,7 @@ def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool) -> None:
     if not sweep:
         _carry_out(stage, jobs[0], redo=redo)
         return
-    make_writable(Path(jobs[0].config.root).expanduser())
+    make_writable(expanded(jobs[0].config.root))
     failed: list[str] = []
 
     def run_one(job: Job) -> None:

@@ -1,6 +1,9 @@
 """Where the shipped files are, in a checkout and in a wheel alike."""
 
+import re
 from pathlib import Path
+
+from thinkus.errors import ThinkusError
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -21,7 +24,18 @@ def group_options(group: str) -> list[str]:
     return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
-def without_home(path: Path | str) -> str:
-    """The path as it may be written into a run: a home directory names a person."""
-    text, home = str(path), str(Path.home())
-    return "~" + text[len(home) :] if text == home or text.startswith(home + "/") else text
+def expanded(path: str) -> Path:
+    """The path that a person means by it; `~` is their home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ThinkusError(f"{path}: there is no such home directory; write the path in full") from None
+
+
+def without_home(text: Path | str) -> str:
+    """A text as it may be written into a run: a home directory names a person."""
+    homes = {str(Path.home()), str(Path.home().resolve())} - {"/"}
+    shown = str(text)
+    for home in sorted(homes, key=len, reverse=True):
+        shown = re.sub(rf"{re.escape(home)}(?=/|$|[\s;:,)])", "~", shown)
+    return shown

@@ -7,13 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from thinkus.errors import RunRefused, ThinkusError
+from thinkus.paths import expanded
 from thinkus.runs import age, all_runs, load_manifest, status
 
 COLOURS = {"done": "green", "running": "cyan", "interrupted": "yellow", "failed": "red", "damaged": "red"}
 
 
 def print_runs(root: str) -> None:
-    folder = Path(root).expanduser()
+    folder = expanded(root)
     if not folder.is_dir():
         raise ThinkusError(
             f"root: there is no folder {root}; name another with root=DIR, or start with `make demo`"

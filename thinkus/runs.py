@@ -5,7 +5,7 @@ finds "done" may trust what it lists. Same identity: done means skip, started me
 Another identity under the same name is refused with what differs.
 """
 
-import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -14,17 +14,16 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 import msgspec
 
-from thinkus import __version__
+from thinkus import __version__, belongings
+from thinkus.belongings import MANIFEST, Kind, entries
 from thinkus.claims import Claim, holder
 from thinkus.errors import RunRefused, ThinkusError
 from thinkus.files import UNFINISHED, sha256_of, write_whole, writing
 from thinkus.identity import differences
+from thinkus.paths import expanded, without_home
 
 RUN_SCHEMA = 1
-MANIFEST = "run.json"
 STAGES = ("prepare", "annotate", "sft", "simulate", "judge", "report")
-KEPT_BY_REDO = ("completions.sqlite", "completions.sqlite-wal", "completions.sqlite-shm")
-OUR_FILES = (MANIFEST, "config.yaml", "records.jsonl", "failures.jsonl", "metrics.jsonl", *KEPT_BY_REDO)
 
 
 class FileFacts(msgspec.Struct, frozen=True):
@@ -99,9 +98,12 @@ class Run:
     @contextmanager
     def output(self, name: str) -> Iterator[BinaryIO]:
         """A file of the run; it appears when the block ends, whole, or not at all."""
-        with writing(self.directory / name) as file:
+        with writing(self.directory / name, self._claim.token, self._claim.check) as file:
             yield file
-            self._claim.check()
+
+    def scratch(self, name: str) -> Path:
+        """Where this process, and no other, may keep what it needs on the way."""
+        return self.directory / f"{name}.{self._claim.token}{UNFINISHED}"
 
     def finish(self) -> None:
         """All outputs are in place: say so, as the last thing of all."""
@@ -116,7 +118,8 @@ class Run:
         """What was written stays, and the same command goes on from there."""
         with suppress(OSError, ThinkusError):
             self._claim.check()
-            self._save(status="failed", counts=self.counts, usage=self.usage, ended=now(), error=error)
+            told = without_home(error)
+            self._save(status="failed", counts=self.counts, usage=self.usage, ended=now(), error=told)
 
     def _save(self, **changes: Any) -> None:
         self.manifest = msgspec.structs.replace(self.manifest, **changes)
@@ -133,14 +136,15 @@ def claimed(directory: Path, fresh: Manifest, config_yaml: str, *, redo: bool) -
     with Claim.take(directory) as claim:
         # Only now is nobody else changing it, so this look is the one that counts.
         if redo:
-            _clear(directory)
+            belongings.refuse_to_clear(directory)
         elif is_finished(directory, fresh):
             yield None
             return
-        for leftover in directory.glob(f"*{UNFINISHED}"):
-            leftover.unlink()
-        is_resumed = (directory / MANIFEST).exists()
+        is_resumed = not redo and (directory / MANIFEST).exists()
         save_manifest(directory, fresh)
+        if redo:  # only now that the manifest no longer says "done"
+            belongings.clear(directory)
+        belongings.remove_leftovers(directory)
         write_whole(directory / "config.yaml", config_yaml.encode())
         run = Run(directory, fresh, claim, is_resumed=is_resumed)
         try:
@@ -155,7 +159,7 @@ def claimed(directory: Path, fresh: Manifest, config_yaml: str, *, redo: bool) -
 def is_finished(directory: Path, fresh: Manifest) -> bool:
     """Whether this very result is there; another one under the same name is refused."""
     there = load_manifest(directory)
-    if there is None or (there.status != "done" and _is_bare(directory)):
+    if there is None or (there.status != "done" and belongings.is_bare(directory)):
         return False
     if there.identity != fresh.identity:
         changed = "; ".join(differences(there.made_from, fresh.made_from))
@@ -174,13 +178,14 @@ def load_manifest(directory: Path) -> Manifest | None:
     try:
         content = file.read_bytes()
     except FileNotFoundError:
-        if strangers := _strangers(directory):
+        if others := entries(directory, Kind.RESULT, Kind.STRANGER):
             raise RunRefused(
-                f"{directory}: holds {strangers[0]} but no {MANIFEST}; move it away or choose another name="
+                f"{directory}: holds {others[0].name} but no {MANIFEST}; move it away or choose another name="
             ) from None
         return None
-    except NotADirectoryError:
-        raise RunRefused(f"{directory}: is a file, not a run directory; move it away") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RunRefused(f"{file}: cannot be read ({reason}); mend that, or choose another name=") from None
     try:
         schema = msgspec.json.decode(content)["schema"]
     except (msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError):
@@ -214,7 +219,7 @@ def check_files(directory: Path, manifest: Manifest, *, content: bool) -> None:
 
 def make_writable(directory: Path) -> None:
     """Create a run's directory, and say before any work if that or writing into it is impossible."""
-    probe = directory / ".writable"
+    probe = directory / f".writable-{uuid.uuid4().hex}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe.touch()
@@ -246,50 +251,16 @@ def now() -> str:
 
 def age(manifest: Manifest) -> str:
     """How long ago a run ended, or began."""
-    moment = datetime.fromisoformat(manifest.ended or manifest.started)
+    try:
+        moment = datetime.fromisoformat(manifest.ended or manifest.started)
+    except ValueError:
+        return "unknown"
     seconds = max(0.0, (datetime.now(UTC) - moment).total_seconds())
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
             count = int(seconds // size)
             return f"{count} {unit}{'s' if count > 1 else ''}"
     return "under a minute"
-
-
-def _strangers(directory: Path) -> list[str]:
-    """What lies in a directory that a run killed before its first word cannot have left."""
-    if not directory.is_dir():
-        return []
-    early = (".clock-", ".writable", "claim-", "part-", MANIFEST, *KEPT_BY_REDO)
-    return sorted(file.name for file in directory.iterdir() if not file.name.startswith(early))
-
-
-def _is_bare(directory: Path) -> bool:
-    """Whether a run ended before it made anything that could be lost."""
-    return all(
-        entry.name in (MANIFEST, "config.yaml") or entry.name.startswith(("claim-", "."))
-        for entry in directory.iterdir()
-        if not entry.name.endswith(UNFINISHED)
-    )
-
-
-def _clear(directory: Path) -> None:
-    """Remove what a run derived, and keep what was paid for; never touch what is not ours."""
-    ours = (*OUR_FILES, "model", "checkpoints")
-    for entry in sorted(directory.iterdir()):
-        name = entry.name.removesuffix(UNFINISHED)
-        if name in KEPT_BY_REDO or name.startswith(("claim-", ".")):
-            continue
-        if name not in ours and not name.startswith("part-"):
-            raise RunRefused(
-                f"{entry}: is not of thinkus's making, so --redo leaves it all; move it away first"
-            )
-    for entry in directory.iterdir():
-        if entry.name in KEPT_BY_REDO or entry.name.startswith(("claim-", ".")):
-            continue
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
 
 
 def all_runs(root: Path) -> Iterator[tuple[str, Path]]:
@@ -308,7 +279,7 @@ def run_reference(stage: str, name: str) -> str:
 
 def input_run(root: Path, reference: str, remedy: str) -> tuple[Path, Manifest]:
     """A finished run to read from: by `stage/name` under the root, or by path."""
-    directory = Path(reference).expanduser()
+    directory = expanded(reference)
     if not (directory.is_absolute() or directory.is_dir()):
         directory = root / reference
     if not directory.is_dir():

@@ -1,19 +1,19 @@
 """`shard=i/n`: several processes or machines at one run, each in a part of its directory.
 
-A part is a run of its own, claimed, skipped and resumed like any other; whoever finishes
-the last one joins them.
+A part is a run of its own, claimed, skipped and resumed like any other; whoever finds all of
+them done joins them. Each has a block of the input, so that the parts in their order are the whole.
 """
 
-import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from thinkus import belongings
+from thinkus.belongings import Kind, entries
 from thinkus.errors import RunRefused
-from thinkus.runs import Manifest, Run, Usage, load_manifest
-
-_PART = re.compile(r"part-(\d{4})-of-(\d{4})")
+from thinkus.identity import differences
+from thinkus.runs import Manifest, Run, Usage, check_files, load_manifest
 
 
 class Shard(NamedTuple):
@@ -30,25 +30,27 @@ class Shard(NamedTuple):
     def directory(self, run: Path) -> Path:
         return run / f"part-{self.number:04}-of-{self.total:04}"
 
-    def holds(self, index: int) -> bool:
-        """Whether the item at this index of the input is this shard's: dealt out in turn, so that all get alike."""
-        return index % self.total == self.number - 1
+    def block(self, items: int) -> range:
+        """Which of the input's items are this shard's."""
+        return range((self.number - 1) * items // self.total, self.number * items // self.total)
 
 
-def check_count(run: Path, shard: Shard | None) -> None:
-    """Parts of one run must all be cut alike, and a run that is made in parts is not begun whole."""
-    for part in parts_of(run):
-        total = int(_PART.fullmatch(part.name)[2])  # type: ignore[index]
+def check_parts(run: Path, shard: Shard | None, fresh: Manifest) -> None:
+    """Parts of one run are all cut alike and made from the same; a run made in parts is not begun whole."""
+    for part in entries(run, Kind.PART):
+        there = load_manifest(part)
+        if there is None:
+            continue
+        total = int(part.name[-4:])
         if shard is None:
             raise RunRefused(
                 f"{run}: is being made in {total} parts; go on with shard=i/{total}, or --redo to begin it whole"
             )
         if total != shard.total:
             raise RunRefused(f"{run}: is cut in {total} parts; use shard={min(shard.number, total)}/{total}")
-
-
-def parts_of(run: Path) -> list[Path]:
-    return sorted(path for path in run.glob("part-*") if _PART.fullmatch(path.name))
+        if there.identity != fresh.identity:
+            changed = "; ".join(differences(there.made_from, fresh.made_from))
+            raise RunRefused(f"{part}: holds a part of another result ({changed}); choose another name=")
 
 
 def unfinished_parts(run: Path, shard: Shard) -> list[int]:
@@ -62,23 +64,33 @@ def unfinished_parts(run: Path, shard: Shard) -> list[int]:
     return numbers
 
 
-def join(run: Run) -> None:
-    """Write the parts' records and failures, part after part, as those of the whole; then drop the parts."""
-    parts = parts_of(run.directory)
+def join(run: Run, shard: Shard) -> None:
+    """Write the parts' records and failures, part after part, as those of the whole."""
+    parts = [Shard(number, shard.total).directory(run.directory) for number in range(1, shard.total + 1)]
     manifests = [manifest for part in parts if (manifest := load_manifest(part))]
+    for part, manifest in zip(parts, manifests, strict=True):
+        check_files(part, manifest, content=True)
     for name in sorted(
         {name for manifest in manifests for name in manifest.files if name.endswith(".jsonl")}
     ):
         with run.output(name) as whole:
-            for part in parts:
-                if (part / name).exists():
+            for part, manifest in zip(parts, manifests, strict=True):
+                if name in manifest.files:
                     with (part / name).open("rb") as piece:
                         shutil.copyfileobj(piece, whole)
     run.counts = _added(manifest.counts for manifest in manifests)
     run.usage = _spent(manifests)
     run.finish()
-    for part in parts:
-        shutil.rmtree(part)
+
+
+def drop_parts(run: Path) -> None:
+    """Of a whole that is done; what was paid for stays."""
+    for part in entries(run, Kind.PART):
+        belongings.clear(part)
+        for entry in entries(part, Kind.RESULT, Kind.TRACE):
+            entry.unlink(missing_ok=True)
+        if not any(part.iterdir()):
+            part.rmdir()
 
 
 def _added(counts: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -83,17 +83,14 @@ def test_order_and_batches_do_not_matter(seed: int, shuffler: random.Random) -> 
 
 
 def test_short_texts_match_only_themselves() -> None:
-    assert clusters(["hi", "hi there", "Hi!", "there hi", "", "?", "ok", "hi hi", "hi 1"]) == [
-        0,
-        1,
-        0,
-        3,
-        4,
-        4,
-        6,
-        7,
-        8,
-    ]
+    texts = ["hi", "hi there", "Hi!", "there hi", "", "?", "ok", "hi hi", "hi 1", "👍", "👍 "]
+    assert clusters(texts) == [0, 1, 0, 3, 4, 5, 6, 7, 8, 9, 9]
+
+
+def test_scripts_without_spaces_have_words_too() -> None:
+    text = "明天我要去超市参加收银员的面试请告诉我他们可能会问什么问题以及应该怎么回答"
+    assert clusters([text, text.replace("超", "书")]) == [0, 0]
+    assert clusters([text, "我没有经验怎么办"]) == [0, 1]
 
 
 def test_a_crowd_with_one_template_takes_no_quadratic_time() -> None:
@@ -118,3 +115,19 @@ def test_a_crowd_with_one_template_takes_no_quadratic_time() -> None:
 
 def test_nothing_has_no_clusters() -> None:
     assert clusters([]) == []
+
+
+@pytest.mark.parametrize(("threshold", "rows"), [(0.95, 10), (0.75, 5), (0.5, 3), (0.3, 2)])
+def test_bands_fit_the_threshold(threshold: float, rows: int) -> None:
+    """So that at the threshold itself at most one pair in a thousand is missed."""
+    assert near_duplicates.rows_of_a_band(threshold) == rows
+
+
+def test_a_chain_is_one_cluster() -> None:
+    draw = random.Random(0)
+    for _ in range(100):
+        words = [f"w{draw.randrange(10**6)}" for _ in range(60)]
+        middle, other = list(words), list(words)
+        for edited, place in ((middle, 20), (other, 20), (other, 40)):
+            edited[place] = f"x{place}"
+        assert len(set(clusters([" ".join(text) for text in (words, middle, other)], 0.85))) == 1

@@ -58,8 +58,8 @@ def test_parts_of_one_conversation_share_their_group(tmp_path: Path) -> None:
         "QWJhYvA",
         "QWJhYvA",
         "a_b",
-        None,
-        None,
+        "plain",  # its parts are plain_1 and so on
+        "7",
         None,
     ]
     assert [row.conversation.id for row in rows[:5]] == ["QWJhYvA_0", "QWJhYvA_17", "a_b_3", "plain", "7"]

@@ -10,6 +10,7 @@ from thinkus.corpora.json_records import json_records
 from thinkus.corpora.rows import BadRow
 from thinkus.corpora.table_records import arrow_records, parquet_records
 from thinkus.errors import ThinkusError
+from thinkus.paths import expanded
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ BOOKKEEPING = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dic
 
 def find_files(path: str) -> list[Path]:
     """The data files behind `data.path`, sorted, so that a corpus is read in the same order everywhere."""
-    named = Path(path).expanduser()
+    named = expanded(path)
     if named.is_file():
         _known_format(named)
         return [named]

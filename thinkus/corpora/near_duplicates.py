@@ -17,15 +17,25 @@ from thinkus.corpora.words import Hashes, mixed
 Shingles = npt.NDArray[np.uint32]
 
 SHINGLE_WORDS = 3
-# A pair of Jaccard 0.75 shares a band of 5 with 0.24, so it is missed by all 32 with 0.0002 (at 0.85
-# with 1e-8); one of 0.6 is proposed with 0.93, at the price of one exact comparison.
-BANDS = 32
-ROWS = 5
+PERMUTATIONS = 160
+FEWEST_MISSED = 0.001
 # Thousands may share a template but little else. In so large a bucket comparing each with each would
 # be quadratic, so it is given up when that many centres in a row found nobody near.
 CROWD = 64
 FRUITLESS_CENTRES = 4
 BATCH_WORDS = 100_000
+
+
+def rows_of_a_band(threshold: float) -> int:
+    """As many rows as still miss at most one pair in a thousand at the threshold itself.
+
+    Fewer rows propose more pairs in vain, more rows miss pairs: at 0.75 five rows in 32 bands miss one in
+    5,000 (and at 0.85 one in a hundred million).
+    """
+    for rows in range(10, 1, -1):
+        if (1 - threshold**rows) ** (PERMUTATIONS // rows) <= FEWEST_MISSED:
+            return rows
+    return 1
 
 
 class _Batch(NamedTuple):
@@ -42,6 +52,8 @@ class NearDuplicates:
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
+        self._rows = rows_of_a_band(threshold)
+        self._band_count = PERMUTATIONS // self._rows
         self._waiting: list[Hashes] = []
         self._waiting_words = 0
         self._batches: list[_Batch] = []
@@ -52,8 +64,8 @@ class NearDuplicates:
         self._keys: list[Hashes] = []
         """A hash of each text, to put texts in an order that is theirs and not the corpus's."""
         draw = np.random.default_rng(0).integers
-        self._multipliers = draw(1, 2**63, BANDS * ROWS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-        self._offsets = draw(0, 2**63, BANDS * ROWS, dtype=np.uint64)
+        self._multipliers = draw(1, 2**63, PERMUTATIONS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+        self._offsets = draw(0, 2**63, PERMUTATIONS, dtype=np.uint64)
 
     def add(self, words: Hashes) -> None:
         """A text, by its words' hashes."""
@@ -70,24 +82,28 @@ class NearDuplicates:
         parent = list(range(self._count))
         if self._count:
             bands, keys = np.concatenate(self._bands), np.concatenate(self._keys)
-            for band in range(BANDS):
+            for band in range(self._band_count):
                 for bucket in _buckets(bands[:, band], keys):
                     self._join(bucket, parent)
         return [_root(parent, index) for index in range(self._count)]
 
     def _join(self, bucket: list[int], parent: list[int]) -> None:
-        """Connect what is near in a bucket: to a first centre, what is left to a second, and so on."""
+        """Connect what is near in a bucket; each with each, but for crowds."""
         is_crowd, fruitless = len(bucket) > CROWD, 0
         while len(bucket) > 1 and not (is_crowd and fruitless == FRUITLESS_CENTRES):
-            centre = bucket[0]
+            centre, *bucket = bucket
             own = _root(parent, centre)
-            others = [other for other in bucket[1:] if _root(parent, other) != own]
-            near = self._near_to(centre, others)
-            for other in (other for other, is_near in zip(others, near, strict=True) if is_near):
+            others = [other for other in bucket if _root(parent, other) != own]
+            near = [
+                other for other, is_near in zip(others, self._near_to(centre, others), strict=True) if is_near
+            ]
+            for other in near:
                 one, two = _root(parent, centre), _root(parent, other)
                 parent[max(one, two)] = min(one, two)
-            bucket = [other for other, is_near in zip(others, near, strict=True) if not is_near]
-            fruitless = 0 if any(near) else fruitless + 1
+            fruitless = 0 if near else fruitless + 1
+            if is_crowd:  # whoever is connected is no further centre
+                joined = _root(parent, centre)
+                bucket = [other for other in bucket if _root(parent, other) != joined]
 
     def _near_to(self, centre: int, others: Sequence[int]) -> list[bool]:
         """Whether each of the others is near to the centre, by the exact Jaccard of their shingles."""
@@ -123,10 +139,10 @@ class NearDuplicates:
         ends = np.cumsum(np.bincount((own >> np.uint64(32)).astype(np.int64), minlength=len(lengths)))
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
 
-        bands = np.zeros((len(lengths), BANDS), dtype=np.uint64)
-        for column in range(BANDS * ROWS):
+        bands = np.zeros((len(lengths), self._band_count), dtype=np.uint64)
+        for column in range(self._band_count * self._rows):
             permuted = (shingles * self._multipliers[column] + self._offsets[column]) >> np.uint64(32)
-            band = column // ROWS
+            band = column // self._rows
             bands[:, band] = mixed(bands[:, band] + np.minimum.reduceat(permuted, starts))
         self._firsts.append(self._count)
         self._batches.append(_Batch(ends, own.astype(np.uint32)))

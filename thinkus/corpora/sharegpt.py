@@ -45,5 +45,5 @@ def _row(where: str, record: Record, source: str) -> Row:
         [Message(ROLES[turn.speaker], turn.value) for turn in record.conversations],
         own_id=own_id,
         # Parts of one conversation (`QWJhYvA_0`, `QWJhYvA_17`): a split must keep them together.
-        group=own_id.rpartition("_")[0] or None if own_id else None,
+        group=own_id.rpartition("_")[0] or own_id if own_id else None,
     )

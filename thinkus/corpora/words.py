@@ -9,7 +9,9 @@ import numpy.typing as npt
 Hashes = npt.NDArray[np.uint64]
 
 MOST_REMEMBERED = 500_000
-_WORD = re.compile(r"\w+")
+# Scripts that put no space between words: there each character counts as one.
+_UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 
 
 class _WordHashes(dict[str, int]):
@@ -26,8 +28,9 @@ _hashes = _WordHashes()
 
 
 def word_hashes(text: str) -> Hashes:
-    """A number for each word; case and punctuation do not count."""
-    return np.array([_hashes[word] for word in _WORD.findall(text.casefold())], dtype=np.uint64)
+    """A number for each word; case and punctuation do not count, unless there is nothing else."""
+    words = _WORD.findall(text.casefold()) or text.split()
+    return np.array([_hashes[word] for word in words], dtype=np.uint64)
 
 
 def mixed(values: Hashes) -> Hashes:

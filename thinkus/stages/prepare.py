@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from thinkus import corpora
+from thinkus.belongings import SCRATCH
 from thinkus.config import PrepareConfig
 from thinkus.console import funnel_table, progress
 from thinkus.corpora import candidates
@@ -21,7 +22,8 @@ from thinkus.corpora.filters import FILTERS, first_objection, tidied
 from thinkus.corpora.rows import BadRow
 from thinkus.corpora.splits import draw, joined
 from thinkus.errors import ThinkusError
-from thinkus.files import UNFINISHED, sha256_of
+from thinkus.files import sha256_of
+from thinkus.paths import expanded
 from thinkus.records import Conversation, Failure, Split, read_conversations, to_line
 from thinkus.runs import Input, Run, input_identity, input_run, run_reference
 
@@ -41,9 +43,7 @@ def inputs(config: PrepareConfig, root: Path) -> dict[str, Input]:
         found["against"] = Input(str(directory), identity, f"{manifest.counts['items']:,} conversations")
     if config.hold_out is not None:
         ids = _held_out(config)
-        found["hold_out"] = Input(
-            config.hold_out, sha256_of(Path(config.hold_out).expanduser()), f"{len(ids):,} ids"
-        )
+        found["hold_out"] = Input(config.hold_out, sha256_of(expanded(config.hold_out)), f"{len(ids):,} ids")
     return found
 
 
@@ -80,7 +80,7 @@ class Failures:
 
 
 def run(config: PrepareConfig, run: Run) -> None:
-    scratch_path = run.directory / f"passed{UNFINISHED}"
+    scratch_path = run.scratch(SCRATCH)
     keep = None if config.keep_failures == "all" else config.keep_failures
     known = Candidates(config.filters.near_duplicate, config.filters.shared_opening)
     if config.against is not None:
@@ -167,14 +167,20 @@ def _split(
             "it (keep_failures=all shows which), or take it off the list"
         )
     groups = joined(len(kept), [[known.owners[index] for index in kept]])
-    return draw(ids, groups, train=data.train, test=data.test, seed=config.seed, held_out=held_out)
+    splits = draw(ids, groups, train=data.train, test=data.test, seed=config.seed, held_out=held_out)
+    if data.train != 0 and "train" not in splits:
+        raise ThinkusError(
+            f"data: no conversation is left for training; the {len(set(groups)):,} users of {data.name} "
+            "all went into test, because a user must not stand on both sides; set data.test= lower"
+        )
+    return splits
 
 
 def _held_out(config: PrepareConfig) -> frozenset[str]:
     if config.hold_out is None:
         return frozenset()
     try:
-        return frozenset(Path(config.hold_out).expanduser().read_text(encoding="utf-8").split())
+        return frozenset(expanded(config.hold_out).read_text(encoding="utf-8").split())
     except (OSError, UnicodeDecodeError) as error:
         raise ThinkusError(
             f"hold_out: cannot read {config.hold_out} ({error}); it wants one id a line"
