@@ -96,3 +96,25 @@ def test_case_and_space_do_not_make_another_text() -> None:
     assert normalised(conversation("ua", ["a b", "c"]).messages) != normalised(
         conversation("ua", ["a", "b c"]).messages
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "repeats"),
+    [
+        ("connection reset by peer, retrying\n" * 40, True),
+        (
+            "".join(
+                f"log line {number}: connection reset by peer, retrying in 5 seconds\n"
+                for number in range(60)
+            ),
+            False,
+        ),
+        ("la " * 300, True),
+        ("x" * 1000, True),
+        ("".join(f"| {number} | {number * 7919 % 1000} | row of a table |\n" for number in range(40)), False),
+        (" ".join(f"word{number}" for number in range(200)), False),
+        ("short " * 10, False),
+    ],
+)
+def test_repetition_is_told_from_lists_and_tables(text: str, repeats: bool) -> None:
+    assert (FILTERS["repetition"](row("ua", ["hi", text]), FILTERS_ON) is not None) == repeats
