@@ -1,5 +1,6 @@
 """What a person sees while a stage works: on stderr, so that stdout holds results alone."""
 
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -11,6 +12,10 @@ from rich.table import Table
 T = TypeVar("T")
 ROWS_A_MOVE = 64
 MOVE_EVERY_S = 0.1
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def progress(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:

@@ -1,6 +1,5 @@
 """From a checked config to a finished run: skip, resume, refuse or begin, then finish."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from thinkus import __version__, facts, prompts, stages
 from thinkus.belongings import MANIFEST, Kind, entries
 from thinkus.claims import Claim, RunHeld
 from thinkus.config import StageConfig
+from thinkus.console import say
 from thinkus.errors import RunRefused, ThinkusError
 from thinkus.identity import identity_of, made_from
 from thinkus.paths import expanded, without_home
@@ -131,11 +131,6 @@ def _outlook(directory: Path, fresh: Manifest) -> str:
     except RunRefused as error:
         return f"would be refused: {error}"
     return f"{'goes on in' if (directory / MANIFEST).exists() else 'writes'} {directory}"
-
-
-def say(line: str) -> None:
-    """Progress goes to stderr, so that stdout holds results alone."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def _manifest(

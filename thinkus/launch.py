@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from thinkus import compose, stages
 from thinkus.compose import Job
+from thinkus.console import say
 from thinkus.errors import ThinkusError
-from thinkus.execute import execute, plan, run_directory, say
+from thinkus.execute import execute, plan, run_directory
 from thinkus.paths import expanded
 from thinkus.runs import make_writable
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from thinkus import corpora
 from thinkus.belongings import SCRATCH
 from thinkus.config import PrepareConfig
-from thinkus.console import funnel_table, progress
+from thinkus.console import funnel_table, progress, say
 from thinkus.corpora import candidates
 from thinkus.corpora.candidates import Candidates
 from thinkus.corpora.filters import FILTERS, first_objection, tidied
@@ -94,6 +94,7 @@ def run(config: PrepareConfig, run: Run) -> None:
             scratch.write(to_line(conversation))
             known.add(conversation)
         read = len(offsets) + failures.counts.total()
+        say(f"prepare: compares the {len(offsets):,} conversations that passed with each other")
         removals = known.removals()
         for index, removal in sorted(removals.items()):
             scratch.seek(offsets[index])
@@ -168,6 +169,8 @@ def _split(
         )
     groups = joined(len(kept), [[known.owners[index] for index in kept]])
     splits = draw(ids, groups, train=data.train, test=data.test, seed=config.seed, held_out=held_out)
+    if data.train is not None and (drawn := splits.count("train")) < data.train:
+        say(f"prepare: only {drawn:,} of the {data.train:,} conversations of data.train= are left to draw")
     if data.train != 0 and "train" not in splits:
         raise ThinkusError(
             f"data: no conversation is left for training; the {len(set(groups)):,} users of {data.name} "
