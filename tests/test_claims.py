@@ -63,8 +63,8 @@ def test_an_owner_on_another_host_lives_as_long_as_its_heartbeat(tmp_path: Path)
 
 def test_another_process_with_the_same_number_is_not_the_owner(tmp_path: Path) -> None:
     write_claim(tmp_path, replace(Owner.here(), pid_start="1"))
-    with Claim.take(tmp_path):
-        pass
+    with Claim.take(tmp_path) as claim:
+        assert claim.path.name == "claim-2.json"
 
 
 def test_an_owner_in_another_container_is_not_looked_up_here(tmp_path: Path) -> None:
@@ -198,3 +198,18 @@ def test_nobody_meets_another_inside(tmp_path: Path) -> None:
     figures = [inside.get(timeout=5) for _ in crowd]
     assert sum(meetings for meetings, _ in figures) == 0
     assert sum(held for _, held in figures) > 10
+
+
+def test_a_claim_is_withdrawn_when_another_appeared_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = claims._create
+
+    def too_late(path: Path, content: str) -> bool:
+        write_claim(tmp_path, replace(Owner.here(), host="elsewhere"), generation=2)
+        return create(path, content)
+
+    monkeypatch.setattr(claims, "_create", too_late)
+    with pytest.raises(RunRefused, match="has just claimed it"):
+        Claim.take(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["claim-2.json"]

@@ -120,7 +120,7 @@ def test_an_edited_input_is_noticed(thinkus: Thinkus, workspace: Path) -> None:
     own.write_text(json.dumps(line) + "\n")
     refused = thinkus(*words)
     assert refused.returncode == 2
-    assert "input corpus: other content" in refused.stderr.splitlines()[-1]
+    assert "corpus (read): other content" in refused.stderr.splitlines()[-1]
 
 
 def test_no_home_directory_is_written_into_a_run(thinkus: Thinkus, workspace: Path) -> None:

@@ -105,3 +105,10 @@ def test_an_experiment_speaks_last_but_for_the_command_line(
     assert isinstance(job.config, SftConfig)
     assert (job.config.lr, job.config.epochs) == (3e-4, 9)
     assert job.name == "thinkingus-llama8b-lmsys-epochs_9-lr_0.0003"
+
+
+def test_a_config_does_not_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "hush")
+    (line,) = mistakes("prepare", "data.page=${oc.env:SECRET}")
+    assert "must not read the environment" in line
+    assert "hush" not in line

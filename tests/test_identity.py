@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -75,6 +76,12 @@ CHOICES: dict[str, list[Any]] = {
 configs = st.fixed_dictionaries(
     {}, optional={key: st.sampled_from(values) for key, values in CHOICES.items()}
 )
+
+
+@pytest.mark.parametrize("key", CHOICES)
+def test_each_value_of_a_key_has_a_name_of_its_own(key: str) -> None:
+    names = {name("sft", f"{key}={value}") for value in CHOICES[key]}
+    assert len(names) == len(CHOICES[key])
 
 
 @settings(max_examples=12, deadline=None)

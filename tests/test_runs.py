@@ -91,7 +91,12 @@ def test_a_run_that_ended_before_it_made_anything_is_in_nobodys_way(tmp_path: Pa
 def test_redo_derives_again_and_keeps_what_was_paid_for(tmp_path: Path) -> None:
     make(tmp_path, lr=1)
     (tmp_path / "completions.sqlite").write_text("dear")
+    (tmp_path / "failures.jsonl").write_text("of the old result")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_text("of the old result")
     assert make(tmp_path, b'{"b":1}\n', redo=True, lr=2)
+    assert not (tmp_path / "failures.jsonl").exists()
+    assert not (tmp_path / "model").exists()
     assert (tmp_path / "records.jsonl").read_bytes() == b'{"b":1}\n'
     assert (tmp_path / "completions.sqlite").read_text() == "dear"
 

@@ -13,7 +13,7 @@ from tests.conftest import die_at_touch
 from thinkus import stages
 from thinkus.claims import Claim
 from thinkus.compose import Job, jobs
-from thinkus.errors import ConfigError, RunRefused
+from thinkus.errors import ConfigError, RunRefused, ThinkusError
 from thinkus.execute import execute
 from thinkus.records import Conversation, Message, read_conversations, to_line
 from thinkus.runs import Input, Run, Usage, load_manifest
@@ -175,3 +175,17 @@ def test_every_item_has_one_shard() -> None:
     for total in (1, 2, 7, 60):
         blocks = [Shard(number, total).block(50) for number in range(1, total + 1)]
         assert [index for block in blocks for index in block] == list(range(50))
+
+
+def test_an_input_that_changes_while_it_is_read_makes_no_result(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identities = iter("abcc")
+
+    def changing(config: Any, root: Path) -> dict[str, Input]:
+        return {"input": Input("prepare/test", next(identities), "10 conversations")}
+
+    monkeypatch.setattr(stages.load("annotate"), "inputs", changing)
+    with pytest.raises(ThinkusError, match="input: prepare/test was changed while it was read"):
+        annotate()
+    assert annotate() == "is done"

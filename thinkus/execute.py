@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from thinkus import __version__, facts, prompts, stages
+from thinkus import __version__, belongings, facts, prompts, stages
 from thinkus.belongings import MANIFEST, Kind, entries
 from thinkus.claims import Claim, RunHeld
 from thinkus.config import StageConfig
@@ -107,6 +107,7 @@ def _carried_out(task: Task, target: Path) -> bool:
         work.run(task.config, run)
         for role, read in work.inputs(task.config, task.directory.parent.parent).items():
             if read.identity != task.inputs[role].identity:
+                belongings.clear(target)
                 raise ThinkusError(
                     f"{role}: {read.read} was changed while it was read; the same command begins anew"
                 )

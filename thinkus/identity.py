@@ -23,7 +23,7 @@ def made_from(config: StageConfig, inputs: Mapping[str, str], prompts: Mapping[s
     """All that the result depends on, under dotted keys; the identity is the hash of this."""
     return {
         **what_counts(config),
-        **{f"input {role}": identity for role, identity in inputs.items()},
+        **{f"{role} (read)": identity for role, identity in inputs.items()},
         **{f"prompt {name}": digest for name, digest in prompts.items()},
         "record schema": RECORD_SCHEMA,
     }

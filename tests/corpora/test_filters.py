@@ -4,11 +4,12 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from thinkus.config import Filters, Language
 from thinkus.corpora.filters import FILTERS, first_objection, normalised, tidied
 from thinkus.corpora.rows import Row
-from thinkus.records import Conversation, Message
+from thinkus.records import Conversation, HumanThought, Message
 
 FILTERS_ON = Filters(
     language=Language(name="english", code="en", certainty=0.5),
@@ -118,3 +119,16 @@ def test_case_and_space_do_not_make_another_text() -> None:
 )
 def test_repetition_is_told_from_lists_and_tables(text: str, repeats: bool) -> None:
     assert (FILTERS["repetition"](row("ua", ["hi", text]), FILTERS_ON) is not None) == repeats
+
+
+def test_thoughts_follow_their_messages_when_something_is_cut() -> None:
+    whole = conversation("suau", ["be brief"])
+    thoughts = tuple(HumanThought(index, "reason", f"of message {index}", None) for index in (1, 2, 3))
+    mended = tidied(replace(whole, human_thoughts=thoughts), FILTERS_ON)
+    assert [message.role for message in mended.messages] == ["user", "assistant"]
+    assert [(t.message, t.content) for t in mended.human_thoughts] == [
+        (0, "of message 1"),
+        (1, "of message 2"),
+    ]
+    assert mended.meta["cut_end"]["content"] == whole.messages[3].content
+    assert [t["content"] for t in mended.meta["cut_end"]["human_thoughts"]] == ["of message 3"]
