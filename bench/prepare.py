@@ -158,7 +158,6 @@ def ours(corpus: Path, root: Path, rows: int) -> set[str]:
             *words,
             "keep_failures=all",
             "name=bench",
-            "filters.shared_opening=null",
         ],
         check=True,
     )

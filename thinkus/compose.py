@@ -258,7 +258,7 @@ def _lines(error: ValidationError, known: Mapping[str, object]) -> list[str]:
         elif one["type"] == "missing":
             message = "is missing"
         elif one["type"] == "model_type":
-            message = "must hold keys of its own"
+            message = f"must hold keys of its own, as in --show: {key}={{...}}"
         elif one["type"] != "value_error":  # those may be about a secret, and say what is needed
             values[key] = one["input"]
         wanted.setdefault(key, []).append(message)

@@ -1,5 +1,6 @@
 """From a checked config to a finished run: skip, resume, refuse or begin, then finish."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -126,6 +127,9 @@ def plan(stage: str, config: StageConfig, name: str) -> list[str]:
 
 
 def _outlook(directory: Path, fresh: Manifest) -> str:
+    existing = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        return f"would be refused: root: cannot write into {directory}; choose another with root=DIR"
     try:
         if is_finished(directory, fresh):
             return f"nothing to do: {directory} is already done"

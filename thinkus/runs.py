@@ -277,18 +277,20 @@ def run_reference(stage: str, name: str) -> str:
     return name if "/" in name else f"{stage}/{name}"
 
 
-def input_run(root: Path, reference: str, remedy: str) -> tuple[Path, Manifest]:
+def input_run(root: Path, reference: str, remedy: str, key: str = "input") -> tuple[Path, Manifest]:
     """A finished run to read from: by `stage/name` under the root, or by path."""
     directory = expanded(reference)
     if not (directory.is_absolute() or directory.is_dir()):
         directory = root / reference
     if not directory.is_dir():
-        raise ThinkusError(f"input: there is no run {directory}; make it first: {remedy}")
+        raise ThinkusError(f"{key}: there is no run {directory}; make it first: {remedy}")
+    if not (directory / MANIFEST).exists() and not holder(directory):
+        raise ThinkusError(f"{key}: {directory} is not a run, it has no {MANIFEST}; make one: {remedy}")
     manifest = load_manifest(directory)
     if manifest is None or manifest.status != "done":
         owner = holder(directory)
         state = f"is still being written by {owner}" if owner else "is not finished"
-        raise ThinkusError(f"input: {directory} {state}; finish it first: {remedy}")
+        raise ThinkusError(f"{key}: {directory} {state}; finish it first: {remedy}")
     check_files(directory, manifest, content=True)
     return directory, manifest
 

@@ -110,7 +110,20 @@ def test_a_crowd_with_one_template_takes_no_quadratic_time() -> None:
         found.add(word_hashes(text))
     assert found.clusters() == list(range(3000))
     each_with_each = 3000 * 2999 / 2
-    assert compared < each_with_each / 10
+    assert compared < near_duplicates.PERMUTATIONS // 10 * each_with_each / 10
+
+
+def test_twins_in_a_crowd_are_found_all_the_same() -> None:
+    draw = random.Random(0)
+    template = [f"t{number}" for number in range(60)]
+    crowd = [template + [f"x{draw.randrange(10**9)}" for _ in range(12)] for _ in range(600)]
+    twins = []
+    for words in crowd[:60]:
+        twin = list(words)
+        twin[65] = "other"
+        twins.append(twin)
+    labels = clusters([" ".join(words) for words in crowd + twins], 0.85)
+    assert all(labels[index] == labels[600 + index] for index in range(60))
 
 
 def test_nothing_has_no_clusters() -> None:

@@ -368,3 +368,26 @@ def test_a_cut_shard_and_a_missing_column_are_named(workspace: Path) -> None:
     cut.unlink()
     prepare("data=lmsys", "data.path=shards", "data.test=16", "data.train=null", "name=own")
     assert len(records(workspace, "own")) == 72
+
+
+def test_held_out_ids_may_hold_spaces_and_a_byte_order_mark(workspace: Path) -> None:
+    write_corpus(workspace / "own.jsonl", [[story(number), "ok"] for number in range(9)])
+    lines = (workspace / "own.jsonl").read_text().replace('"c003"', '"my chat 3"')
+    (workspace / "own.jsonl").write_text(lines)
+    (workspace / "ids.txt").write_text("my chat 3\n\n", encoding="utf-8-sig")
+    words = ["data=jsonl", "filters.language=null", "data.path=own.jsonl", "data.test=2", "name=own"]
+    prepare(*words, "hold_out=ids.txt")
+    assert {c.id: c.split for c in records(workspace, "own")}["my chat 3"] == "test"
+
+
+def test_fewer_than_asked_for_is_said(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_corpus(workspace / "own.jsonl", [[story(number), "ok"] for number in range(9)])
+    words = ["data=jsonl", "filters.language=null", "data.path=own.jsonl", "name=own"]
+    prepare(*words, "data.test=20", "data.train=0")
+    assert "only 9 of the 20 conversations of data.test= are left" in capsys.readouterr().err
+
+
+def test_what_is_no_run_is_not_read_against(workspace: Path) -> None:
+    (workspace / "folder").mkdir()
+    with pytest.raises(ThinkusError, match=r"against: \S*folder is not a run, it has no run\.json"):
+        prepare("data=sample", "against=./folder")

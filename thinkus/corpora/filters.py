@@ -29,7 +29,7 @@ def language(row: Row, filters: Filters) -> Objection:
     if wanted is None:
         return None
     if row.language is not None:
-        return None if row.language == wanted.name else f"is {row.language}, wanted {wanted.name}"
+        return None if row.language == wanted.name.lower() else f"is {row.language}, wanted {wanted.name}"
     code, certainty = detect(_telling_text(row.conversation))
     if code == wanted.code or certainty < wanted.certainty:
         return None

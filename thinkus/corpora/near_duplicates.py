@@ -2,7 +2,8 @@
 
 MinHash with banding proposes pairs, the exact Jaccard of their shingles decides. Clusters are
 what such pairs connect, so a chain of small edits is one cluster even where its ends differ:
-right for a split that must not leak. They do not depend on the order of the texts.
+right for a split that must not leak. They do not depend on the order of the texts. Where hundreds
+share a template and little else, a pair just above the threshold may be missed; none far above it.
 """
 
 from bisect import bisect_right
@@ -21,8 +22,8 @@ PERMUTATIONS = 160
 FEWEST_MISSED = 0.001
 # Thousands may share a template but little else. In so large a bucket comparing each with each would
 # be quadratic, so it is given up when that many centres in a row found nobody near.
-CROWD = 64
-FRUITLESS_CENTRES = 4
+CROWD = 256
+FRUITLESS_CENTRES = 16
 BATCH_WORDS = 100_000
 
 
@@ -48,7 +49,7 @@ class _Batch(NamedTuple):
 
 
 class NearDuplicates:
-    """Texts, of which only hashes are kept: about 100 bytes each and 4 more a word."""
+    """Texts, of which only hashes are kept: about 300 bytes each and 4 more a word."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
@@ -83,7 +84,8 @@ class NearDuplicates:
         if self._count:
             bands, keys = np.concatenate(self._bands), np.concatenate(self._keys)
             for band in range(self._band_count):
-                for bucket in _buckets(bands[:, band], keys):
+                # Another order in each band, so that in a crowd others are the centres.
+                for bucket in _buckets(bands[:, band], mixed(keys + np.uint64(band))):
                     self._join(bucket, parent)
         return [_root(parent, index) for index in range(self._count)]
 

@@ -27,8 +27,10 @@ from thinkus.paths import expanded
 from thinkus.records import Conversation, Failure, Split, read_conversations, to_line
 from thinkus.runs import Input, Run, input_identity, input_run, run_reference
 
-PAPER_TURNS = "(the paper: 5.6 user turns each in its test set, 2.0 in its corpus)"
-PAPERS_CORPORA = ("lmsys", "wildchat")
+PAPER_TURNS = {
+    "lmsys": "(the paper: 5.6 user turns each in its test set, 2.0 in its corpus)",
+    "wildchat": "(the paper: 2.17 user turns each)",
+}
 FEWEST_ROWS_TO_JUDGE = 1000
 """Before so many rows a share of bad ones says little, so it is judged at the end."""
 REASONS = ("bad_row", *FILTERS, *candidates.REASONS)
@@ -38,7 +40,7 @@ def inputs(config: PrepareConfig, root: Path) -> dict[str, Input]:
     found = {"corpus": corpora.identify(config.data)}
     if config.against is not None:
         remedy = f"thinkus prepare data={config.against}"
-        directory, manifest = input_run(root, run_reference("prepare", config.against), remedy)
+        directory, manifest = input_run(root, run_reference("prepare", config.against), remedy, key="against")
         identity = input_identity(manifest)
         found["against"] = Input(str(directory), identity, f"{manifest.counts['items']:,} conversations")
     if config.hold_out is not None:
@@ -94,7 +96,8 @@ def run(config: PrepareConfig, run: Run) -> None:
             scratch.write(to_line(conversation))
             known.add(conversation)
         read = len(offsets) + failures.counts.total()
-        say(f"prepare: compares the {len(offsets):,} conversations that passed with each other")
+        if offsets:
+            say(f"prepare: compares the {len(offsets):,} conversations that passed with each other")
         removals = known.removals()
         for index, removal in sorted(removals.items()):
             scratch.seek(offsets[index])
@@ -105,7 +108,7 @@ def run(config: PrepareConfig, run: Run) -> None:
             turns = _write_records([offsets[index] for index in kept], splits, scratch, records)
     scratch_path.unlink()
     run.counts = _funnel(read, failures.counts, splits, turns)
-    funnel_table(run.counts, PAPER_TURNS if config.data.format in PAPERS_CORPORA else None)
+    funnel_table(run.counts, PAPER_TURNS.get(config.data.format))
 
 
 def _passing(config: PrepareConfig, failures: Failures) -> Iterator[Conversation]:
@@ -169,8 +172,10 @@ def _split(
         )
     groups = joined(len(kept), [[known.owners[index] for index in kept]])
     splits = draw(ids, groups, train=data.train, test=data.test, seed=config.seed, held_out=held_out)
-    if data.train is not None and (drawn := splits.count("train")) < data.train:
-        say(f"prepare: only {drawn:,} of the {data.train:,} conversations of data.train= are left to draw")
+    sizes: dict[Split, int | None] = {"train": data.train, "test": data.test}
+    for side, asked in sizes.items():
+        if asked is not None and (drawn := splits.count(side)) < asked:
+            say(f"prepare: only {drawn:,} of the {asked:,} conversations of data.{side}= are left to draw")
     if data.train != 0 and "train" not in splits:
         raise ThinkusError(
             f"data: no conversation is left for training; the {len(set(groups)):,} users of {data.name} "
@@ -183,11 +188,12 @@ def _held_out(config: PrepareConfig) -> frozenset[str]:
     if config.hold_out is None:
         return frozenset()
     try:
-        return frozenset(expanded(config.hold_out).read_text(encoding="utf-8").split())
+        lines = expanded(config.hold_out).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ThinkusError(
             f"hold_out: cannot read {config.hold_out} ({error}); it wants one id a line"
         ) from None
+    return frozenset(line.strip() for line in lines if line.strip())
 
 
 def _write_records(
