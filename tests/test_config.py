@@ -7,7 +7,7 @@ import pytest
 from thinkus import paths
 from thinkus.cli import STAGES
 from thinkus.compose import jobs
-from thinkus.config import Data, what_counts
+from thinkus.config import Data, dotted, what_counts
 from thinkus.help import group_keys, groups, keys
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -36,10 +36,13 @@ def test_the_composed_default_is_the_golden_file(stage: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_key_that_help_and_completion_offer_exists(stage: str) -> None:
     (job,) = jobs(stage, [], sweep=False)
-    for key in [*keys(stage), *group_keys(stage)]:
-        found = job.config
-        for part in key.split("."):
-            found = getattr(found, part)
+    dump = job.config.model_dump()
+    known = {
+        *dump,
+        *dotted(dump),
+        *(f"{above}.{key}" for above, value in dump.items() if isinstance(value, dict) for key in value),
+    }
+    assert {*keys(stage), *group_keys(stage)} <= known
 
 
 def test_the_options_that_the_paper_needs_are_there() -> None:
