@@ -101,6 +101,31 @@ def doctor() -> None:
     examine()
 
 
+share = typer.Typer(
+    help="Pass on what models answered, so that others can replay a run for nothing.", no_args_is_help=True
+)
+app.add_typer(share, name="share")
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="As STAGE/NAME, or by path.")]
+RootArgument = Annotated[str, typer.Argument(metavar="[root=DIR]")]
+FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="A .parquet file.")]
+
+
+@share.command()
+def pack(run: RunArgument, file: FileArgument, root: RootArgument = "root=outputs") -> None:
+    """Write a run's stored answers to a file, without what was asked."""
+    from thinkus import launch
+
+    launch.pack(run, file, root.removeprefix("root="))
+
+
+@share.command()
+def unpack(file: FileArgument, run: RunArgument, root: RootArgument = "root=outputs") -> None:
+    """Add a file's answers to a run, or to one that is still to begin."""
+    from thinkus import launch
+
+    launch.unpack(file, run, root.removeprefix("root="))
+
+
 @app.callback(invoke_without_command=True)
 def _thinkus(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,

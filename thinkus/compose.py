@@ -180,7 +180,14 @@ def _job(stage: str, words: Sequence[str]) -> Job:
             mistakes.append(line)
             wrong.add(word)
     chosen = [word for word, o in overrides.items() if o.key_or_group in usual_groups and word not in wrong]
-    known = _keys(_composed(stage, chosen, mistakes))
+    with_groups = _composed(stage, chosen, mistakes)
+    if "annotator" in usual_groups and with_groups.data.annotator:
+        # The one that goes with this data is the usual one; another, or an experiment, is named.
+        usual_groups["annotator"] = with_groups.data.annotator
+        if not {"annotator", "experiment"} & {o.key_or_group for o in overrides.values()}:
+            words = [*words, f"annotator={usual_groups['annotator']}"]
+            with_groups = _composed(stage, [*chosen, words[-1]], mistakes)
+    known = _keys(with_groups)
     for word, override in overrides.items():
         key = override.key_or_group
         if key not in usual_groups and key not in known:

@@ -45,9 +45,16 @@ def _check_shard(text: str) -> str:
 
 RunName = Annotated[str, AfterValidator(_check_name)]
 Shard = Annotated[str, AfterValidator(_check_shard)]
+_KEY_SHAPE = re.compile(
+    r"\b(sk|rk|pk|gsk|hf|xai|r8|nvapi|fw)[-_][A-Za-z0-9_-]{16,}|\bAIza[\w-]{30,}|\beyJ[\w-]{20,}"
+    r"|Bearer\s|://[^/\s]*@|\b(api[-_]?key|token|authorization|secret|password)['\"]?\s*[:=,]\s*['\"]?\S{8,}",
+    re.IGNORECASE,
+)
+"""Keys as providers make them, and whatever is handed over under such a name."""
 Place = Annotated[str, StringConstraints(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0, lt=2**53)]
+Dollars = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
@@ -71,6 +78,8 @@ class Data(Schema):
     train: Count | None
     """Conversations drawn for training; null: all that are left."""
     test: Count
+    annotator: Indifferent[RunName | None]
+    """Which one annotates it where none is named."""
 
     @model_validator(mode="after")
     def _draws_some(self) -> Self:
@@ -135,6 +144,26 @@ class Sampling(Schema):
     max_tokens: Positive
 
 
+class Price(Schema):
+    """US dollars a million tokens."""
+
+    input: Dollars
+    output: Dollars
+
+
+class Vllm(Schema):
+    """The server that thinkus starts, one a GPU."""
+
+    python: str | None
+    """Of the environment that holds vLLM; null: this one."""
+    memory_share: Annotated[float, Field(gt=0, le=1)]
+    """Of a GPU's memory."""
+    max_length: Positive | None
+    """Tokens of prompt and answer together; null: as long as the model allows."""
+    arguments: list[str]
+    """More words for `vllm serve`."""
+
+
 class Endpoint(Schema):
     """A model that writes text, wherever it runs."""
 
@@ -144,7 +173,27 @@ class Endpoint(Schema):
     api_base: Indifferent[str | None]
     api_key_env: Indifferent[str | None]
     """The *name* of the environment variable that holds the key; a key itself is refused."""
+    structured: Literal["vllm", "schema", "json_object", "none"]
+    """How the server is told of the form that an answer must have; the form is checked in any case."""
+    extra: dict[str, Any] | None
+    """What the server is told besides, such as {thinking: {type: disabled}}."""
     sampling: Sampling
+    price: Indifferent[Price | None]
+    """null: as in conf/prices.yaml, and unknown where that has none."""
+    deadline_s: Indifferent[Annotated[float, Field(gt=0)] | None]
+    """By the clock on the wall, for one attempt; null: none."""
+    vllm: Indifferent[Vllm | None]
+
+    @model_validator(mode="after")
+    def _holds_no_key(self) -> Self:
+        for field, value in dotted(self.model_dump(include={"model", "api_base", "extra", "vllm"})).items():
+            if _KEY_SHAPE.search(f"{field}={value}"):
+                # Nor is the value repeated: it would stand in a log.
+                raise ValueError(
+                    f"{field} seems to hold a key; put the key into an environment variable and its name into "
+                    "api_key_env"
+                )
+        return self
 
     @field_validator("api_key_env")
     @classmethod
@@ -219,6 +268,14 @@ class PrepareConfig(StageConfig):
     filters: Filters
 
 
+class Gates(Schema):
+    """What an annotation must keep to; see docs/annotate.md."""
+
+    copied_share: Share
+    foreseen_words: Positive
+    most_words: Positive
+
+
 class AnnotateConfig(StageConfig):
     default_name = "{data.name}"
     default_inputs: ClassVar = {"input": "prepare/{data.name}"}
@@ -232,7 +289,10 @@ class AnnotateConfig(StageConfig):
     first_thought: bool
     scenario_only: bool
     max_attempts: Positive
+    gates: Gates
     concurrency: Indifferent[Positive]
+    budget_usd: Indifferent[Dollars | None]
+    replay: Indifferent[str | None]
 
 
 class SftConfig(StageConfig):
@@ -280,6 +340,8 @@ class SimulateConfig(StageConfig):
     ending: Literal["classifier", "simulator", "either", "none"]
     sampling: Sampling
     concurrency: Indifferent[Positive]
+    budget_usd: Indifferent[Dollars | None]
+    replay: Indifferent[str | None]
 
 
 class JudgeConfig(StageConfig):
@@ -292,6 +354,8 @@ class JudgeConfig(StageConfig):
     baseline: str | None
     protocol: Literal["both_orders", "paper"]
     concurrency: Indifferent[Positive]
+    budget_usd: Indifferent[Dollars | None]
+    replay: Indifferent[str | None]
 
 
 class ReportConfig(StageConfig):

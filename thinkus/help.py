@@ -9,6 +9,7 @@ from pathlib import Path
 from thinkus import paths
 
 _GROUP = re.compile(r"^  - (\w+): (\S+)", re.MULTILINE)
+_BASE = re.compile(r"^defaults: \[/([\w/]+)@_here_", re.MULTILINE)
 _KEY = re.compile(r"^(\w+):", re.MULTILINE)
 _NESTED = re.compile(r"^(\w+):\n((?:  \w+:.*\n?)+)", re.MULTILINE)
 
@@ -29,8 +30,15 @@ def group_keys(stage: str) -> list[str]:
     for group, option in _GROUP.findall(_text(stage)):
         file = paths.CONF / group / f"{option}.yaml"
         if file.exists():
-            found += [f"{group}.{key}" for key in _keys_in(file.read_text(encoding="utf-8"))]
-    return found
+            found += [f"{group}.{key}" for key in _keys_in(_with_base(file)) if key != "defaults"]
+    return list(dict.fromkeys(found))
+
+
+def _with_base(file: Path) -> str:
+    """An option's text after that of the one it builds on."""
+    text = file.read_text(encoding="utf-8")
+    base = _BASE.search(text)
+    return (paths.CONF / f"{base[1]}.yaml").read_text(encoding="utf-8") + text if base else text
 
 
 def _keys_in(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from thinkus.console import say
 from thinkus.errors import ThinkusError
 from thinkus.execute import execute, plan, run_directory
 from thinkus.paths import expanded
-from thinkus.runs import make_writable
+from thinkus.runs import make_writable, named_run
 
 
 def show(stage: str, words: Sequence[str], *, sweep: bool) -> None:
@@ -60,3 +60,19 @@ def _check_built(stage: str, jobs: Sequence[Job]) -> None:
 def _carry_out(stage: str, job: Job, *, redo: bool) -> None:
     done = execute(stage, job.config, job.name, job.yaml, redo=redo)
     say(f"{stage}: {done.directory} {done.how}")
+
+
+def pack(run: str, file: str, root: str) -> None:
+    from thinkus.share import pack as packed
+
+    answers = packed(named_run(expanded(root), run), expanded(file))
+    print(
+        f"{file}: {answers:,} answers of {run}; they may quote the corpus, so its licence counts for them too"
+    )
+
+
+def unpack(file: str, run: str, root: str) -> None:
+    from thinkus.share import unpack as unpacked
+
+    new, came = unpacked(expanded(file), named_run(expanded(root), run))
+    print(f"{run}: {new:,} new of {came:,} answers; the run's own command reads them before it asks a model")

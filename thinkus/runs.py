@@ -277,11 +277,15 @@ def run_reference(stage: str, name: str) -> str:
     return name if "/" in name else f"{stage}/{name}"
 
 
+def named_run(root: Path, reference: str) -> Path:
+    """A run's directory, by path or by `stage/name` under the root."""
+    directory = expanded(reference)
+    return directory if directory.is_absolute() or directory.is_dir() else root / reference
+
+
 def input_run(root: Path, reference: str, remedy: str, key: str = "input") -> tuple[Path, Manifest]:
     """A finished run to read from: by `stage/name` under the root, or by path."""
-    directory = expanded(reference)
-    if not (directory.is_absolute() or directory.is_dir()):
-        directory = root / reference
+    directory = named_run(root, reference)
     if not directory.is_dir():
         raise ThinkusError(f"{key}: there is no run {directory}; make it first: {remedy}")
     if not (directory / MANIFEST).exists() and not holder(directory):

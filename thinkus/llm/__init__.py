@@ -1,0 +1,1 @@
+"""Asking models for text: the only way in which any stage does."""

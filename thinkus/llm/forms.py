@@ -1,0 +1,96 @@
+"""The form that an answer must have. Servers are told of it where they listen; we check it always."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+
+_FENCE = re.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", re.DOTALL)
+
+
+class OffForm(Exception):
+    """The text is not of the form."""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One of these words and nothing else."""
+
+    options: tuple[str, ...]
+
+    def read(self, text: str) -> str:
+        word = text.strip()
+        if word not in self.options:
+            raise OffForm(f"is none of {', '.join(self.options)}")
+        return word
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """For servers that know JSON schemas only: see `unwrapped`."""
+        return {
+            "type": "object",
+            "properties": {"choice": {"type": "string", "enum": list(self.options)}},
+            "required": ["choice"],
+            "additionalProperties": False,
+        }
+
+    @staticmethod
+    def unwrapped(text: str) -> str:
+        """The word out of the object that `schema` asked for; any other text as it is."""
+        try:
+            return str(msgspec.json.decode(text)["choice"])
+        except (msgspec.DecodeError, LookupError, TypeError):
+            return text
+
+    def described(self) -> dict[str, Any]:
+        return {"choice": list(self.options)}
+
+
+class Json(msgspec.Struct, frozen=True):
+    """A JSON object of this type (a msgspec.Struct)."""
+
+    kind: type
+
+    def read(self, text: str) -> Any:
+        """Servers without schemas like to put JSON into a fence; nothing else is forgiven."""
+        stripped = text.strip()
+        if fenced := _FENCE.match(stripped):
+            stripped = fenced[1]
+        try:
+            return msgspec.json.decode(stripped, type=self.kind)
+        except (msgspec.DecodeError, UnicodeError) as error:
+            raise OffForm(str(error)) from None
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return _schema_of(self.kind)
+
+    def described(self) -> dict[str, Any]:
+        return {"schema": self.schema}
+
+
+Form = Choice | Json
+
+
+@cache
+def _schema_of(kind: type) -> dict[str, Any]:
+    """Without references, which not every server follows."""
+    (root,), definitions = msgspec.json.schema_components((kind,), ref_template="{name}")
+    return dict(_inlined(root, definitions))
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            return _inlined(definitions[schema["$ref"]], definitions)
+        plain = {
+            key: _inlined(value, definitions)
+            for key, value in schema.items()
+            if not (key in ("title", "default", "description") and isinstance(value, str | None))
+        }
+        # Servers that keep to schemas strictly want it said; reading may forgive more.
+        return plain | ({"additionalProperties": False} if "properties" in plain else {})
+    if isinstance(schema, list):
+        return [_inlined(entry, definitions) for entry in schema]
+    return schema

@@ -1,0 +1,132 @@
+"""The models that a run asks: one store, one budget, an engine for each endpoint."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from thinkus.belongings import Kind as Belonging
+from thinkus.belongings import entries, kind_of
+from thinkus.config import Endpoint
+from thinkus.errors import ConfigError, ThinkusError
+from thinkus.llm.attempts import Attempts
+from thinkus.llm.budget import Budget
+from thinkus.llm.engine import Engine
+from thinkus.llm.exchange import Backend
+from thinkus.llm.limiter import Limiter
+from thinkus.llm.prices import Rates, rates_of
+from thinkus.llm.store import NAME, Store
+from thinkus.runs import Run, Usage
+
+
+class Models:
+    def __init__(self, run: Run, *, budget_usd: float | None, replay: Path | None) -> None:
+        self._run = run
+        self._budget_usd = budget_usd
+        self._replay = replay
+        self._is_priced = True
+
+    async def __aenter__(self) -> Self:
+        directory = self._run.directory
+        others = [store for store in stores_of(_whole(directory)) if store.parent != directory]
+        if self._replay is not None:
+            others += _to_replay(self._replay)
+        self._store = Store(directory, others)
+        self._budget = Budget(self._budget_usd, (await self._store.spent()).usd)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._run.usage = await self.usage()
+        await self._store.close()
+
+    def engine(self, endpoint: Endpoint, where: str, concurrency: int) -> AbstractAsyncContextManager[Engine]:
+        backend = _backend(endpoint, where, self._run.directory)
+        rates = self._rates(endpoint, where) if backend.is_billed else FREE
+        self._is_priced &= rates is not None
+        limiter = Limiter(concurrency)
+        attempts = Attempts(
+            backend, self._store, limiter, self._budget, rates, endpoint.deadline_s, concurrency
+        )
+        model = endpoint.model or endpoint.name
+        return Engine(
+            backend,
+            self._store,
+            limiter,
+            attempts,
+            where=where,
+            model=model,
+            concurrency=concurrency,
+            by_item=endpoint.backend == "recorded",
+        )
+
+    @property
+    def spent_usd(self) -> float | None:
+        """So far, and by those before; None where a price is not known."""
+        return self._budget.spent_usd if self._is_priced else None
+
+    async def usage(self) -> Usage:
+        """All that this run ever asked for, in this process and in those before it."""
+        spent = await self._store.spent()
+        return Usage(spent.input_tokens, spent.output_tokens, spent.usd if spent.is_usd_known else None)
+
+    def _rates(self, endpoint: Endpoint, where: str) -> Rates | None:
+        rates = rates_of(endpoint)
+        if rates is None and self._budget_usd == 0:
+            return PRICELESS
+        if rates is None and self._budget_usd is not None:
+            raise ConfigError(
+                [
+                    f"budget_usd: no price is known for {where}.model={endpoint.model}, so the cap could not be kept; "
+                    f"say it with '{where}.price={{input: DOLLARS, output: DOLLARS}}' (a million tokens), "
+                    "or leave budget_usd away"
+                ]
+            )
+        return rates
+
+
+FREE = Rates(0.0, 0.0, 0.0, max_tokens=0)
+PRICELESS = Rates(float("inf"), float("inf"), float("inf"), max_tokens=1)
+"""With budget_usd=0 nothing may be asked, whatever it costs."""
+
+
+def stores_of(run: Path) -> Iterator[Path]:
+    """A run's stores: what its parts were paid for outlives their joining."""
+    for directory in (run, *entries(run, Belonging.PART)):
+        if (directory / NAME).is_file():
+            yield directory / NAME
+
+
+def _whole(directory: Path) -> Path:
+    return directory.parent if kind_of(directory) is Belonging.PART else directory
+
+
+def _to_replay(run: Path) -> Sequence[Path]:
+    if not (stores := list(stores_of(run))):
+        raise ThinkusError(f"replay: {run} holds no {NAME}: that run asked no model, or it is not here")
+    return stores
+
+
+def _backend(endpoint: Endpoint, where: str, directory: Path) -> Backend:
+    """Each is imported only where it is used: some are heavy."""
+    if endpoint.backend == "openai":
+        from thinkus.llm.openai import OpenAI
+
+        return OpenAI(endpoint, where)
+    if endpoint.backend == "litellm":
+        from thinkus.llm.litellm import LiteLLM
+
+        return LiteLLM(endpoint, where)
+    if endpoint.backend == "vllm":
+        from thinkus.llm.vllm import Vllm
+
+        return Vllm(endpoint, where, directory)
+    if endpoint.backend == "hf":
+        from thinkus.llm.hf import HuggingFace
+
+        return HuggingFace(endpoint, where)
+    from thinkus.llm.recorded import Recorded
+
+    return Recorded()
