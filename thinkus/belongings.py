@@ -15,6 +15,10 @@ from thinkus.errors import RunRefused
 from thinkus.files import UNFINISHED
 
 MANIFEST = "run.json"
+HUMAN = "human.json"
+"""What people said of a run's results."""
+SHEET = "human-sheet.csv"
+SHEET_PAGE = "human-sheet.html"
 RESULTS = (
     MANIFEST,
     "config.yaml",
@@ -23,11 +27,14 @@ RESULTS = (
     "metrics.jsonl",
     "model",
     "checkpoints",
+    HUMAN,
+    SHEET,
+    SHEET_PAGE,
 )
 PAID_FOR = ("completions.sqlite", "completions.sqlite-wal", "completions.sqlite-shm")
 SCRATCH = "passed"
 PART = re.compile(r"part-(\d{4})-of-(\d{4})")
-_TRACE = re.compile(r"claim-\d{1,9}\.json|\.(clock|claim|writable)-[0-9a-f]{32}")
+_TRACE = re.compile(r"claim-\d{1,9}\.json|\.(clock|claim|writable)-[0-9a-f]{32}|vllm-\w+-\d+\.log")
 _LEFTOVER = re.compile(
     rf"({'|'.join(map(re.escape, (*RESULTS, SCRATCH)))})(\.[0-9a-f]{{32}})?{re.escape(UNFINISHED)}"
 )
@@ -37,7 +44,7 @@ class Kind(Enum):
     RESULT = auto()
     PAID_FOR = auto()
     TRACE = auto()
-    """Of a writer: its claim, or a probe that a kill left behind."""
+    """Of a writer: its claim, a probe that a kill left behind, or the log of a server."""
     LEFTOVER = auto()
     """Of a writer that was killed: half a file."""
     PART = auto()

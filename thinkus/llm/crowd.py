@@ -1,7 +1,7 @@
 """Many pieces of work at once, but never more than may be: items are pulled as there is room for them."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 async def each(
     items: Iterable[Item] | AsyncIterable[Item], work: Callable[[Item], Awaitable[Result]], at_once: int
-) -> AsyncIterator[tuple[Item, Result]]:
+) -> AsyncGenerator[tuple[Item, Result], None]:
     """Every item with what became of it, as they end.
 
     A ThinkusError ends it all, but first what is under way may end: it may have been paid for.

@@ -9,7 +9,7 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Self
 
@@ -100,12 +100,24 @@ class Engine:
     ) -> None:
         await self._backend.close()
 
-    def run(
+    async def run(
         self, requests: Iterable[Request] | AsyncIterable[Request]
     ) -> AsyncIterator[tuple[Request, Outcome]]:
         """Requests are pulled as there is room for them; outcomes come as they end."""
-        # Twice as many as may be under way: who waits for a Retry-After holds no slot.
-        return each(requests, self.ask, 2 * self._concurrency)
+        async with aclosing(each(requests, self.ask, self.at_once)) as pairs:
+            async for pair in pairs:
+                yield pair
+        self.check()
+
+    def check(self) -> None:
+        """For whoever asks one by one, at the end: a stop shows in the outcomes of all that was under way."""
+        if self._stopped is not None:
+            raise self._stopped
+
+    @property
+    def at_once(self) -> int:
+        """So many pieces of work keep it busy: twice what may be under way, for who waits holds no slot."""
+        return 2 * self._concurrency
 
     async def ask(self, request: Request) -> Outcome:
         """What becomes of one request; whoever asks the same meanwhile gets the same."""
@@ -154,8 +166,7 @@ class Engine:
 
         tries = refusals = 0
         while True:
-            if self._stopped is not None:
-                raise self._stopped
+            self.check()
             try:
                 completion = await self._attempts.make(request, key, as_row)
             except BudgetReached as reached:

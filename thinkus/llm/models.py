@@ -1,7 +1,8 @@
 """The models that a run asks: one store, one budget, an engine for each endpoint."""
 
+import resource
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,7 @@ from thinkus.llm.limiter import Limiter
 from thinkus.llm.prices import Rates, rates_of
 from thinkus.llm.store import NAME, Store
 from thinkus.runs import Run, Usage
+from thinkus.weights import find
 
 
 class Models:
@@ -28,6 +30,7 @@ class Models:
         self._is_priced = True
 
     async def __aenter__(self) -> Self:
+        _allow_connections()
         directory = self._run.directory
         others = [store for store in stores_of(_whole(directory)) if store.parent != directory]
         if self._replay is not None:
@@ -87,6 +90,13 @@ class Models:
         return rates
 
 
+def _allow_connections() -> None:
+    """Each request under way holds one; many systems begin with few and allow more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS allows less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 FREE = Rates(0.0, 0.0, 0.0, max_tokens=0)
 PRICELESS = Rates(float("inf"), float("inf"), float("inf"), max_tokens=1)
 """With budget_usd=0 nothing may be asked, whatever it costs."""
@@ -122,7 +132,11 @@ def _backend(endpoint: Endpoint, where: str, directory: Path) -> Backend:
     if endpoint.backend == "vllm":
         from thinkus.llm.vllm import Vllm
 
-        return Vllm(endpoint, where, directory)
+        place = f"{where}.model"
+        if endpoint.model is None:
+            raise ThinkusError(f"{place}: is null; name a model: one of conf/model/, a folder, or one of the hub")
+        weights = find(endpoint.model, place)
+        return Vllm(endpoint, where, str(weights.ready(place)), weights.identity, directory)
     if endpoint.backend == "hf":
         from thinkus.llm.hf import HuggingFace
 
