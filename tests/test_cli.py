@@ -66,7 +66,7 @@ def test_a_failed_job_of_a_sweep_hides_no_other(thinkus: Thinkus, workspace: Pat
 
 
 def test_a_stage_that_is_not_built_says_so_in_one_line(thinkus: Thinkus, workspace: Path) -> None:
-    for stage in ("annotate", "sft", "simulate", "judge", "report"):
+    for stage in ("sft", "simulate", "judge", "report"):
         finished = thinkus(stage)
         assert finished.returncode == 2
         assert finished.stderr.startswith(f"{stage}: this stage is not built yet")
@@ -160,6 +160,7 @@ def test_doctor_shows_keys_by_name_only(thinkus: Thinkus, monkeypatch: pytest.Mo
     monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-very-secret")
     shown = thinkus("doctor").stdout
     assert "DEEPSEEK_API_KEY" in shown
+    assert "OPENROUTER_API_KEY" in shown
     assert "secret" not in shown
     assert "hf download lmsys/lmsys-chat-1m --repo-type dataset" in " ".join(shown.split())
 

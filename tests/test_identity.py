@@ -115,3 +115,10 @@ def test_differences_name_what_changed() -> None:
         "prompt a: other content",
         "new: absent then, True now",
     ]
+
+
+def test_data_with_an_annotator_of_its_own_is_named_by_what_differs_from_that() -> None:
+    assert name("annotate", "data=sample") == "sample"
+    assert name("annotate", "data=sample", "annotator=recorded") == "sample"
+    assert name("annotate", "data=sample", "annotator=deepseek_v3") == "sample-annotator_deepseek_v3"
+    assert name("annotate", "data=lmsys", "annotator=deepseek_v3") == "lmsys"

@@ -1,6 +1,7 @@
 """Commands and flags. Typer owns the flags, Hydra the KEY=VALUEs; nothing heavy is imported here."""
 
 import errno
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ STAGES = {
     "judge": "Measure how close it comes to the real person.",
     "report": "Read finished runs and print tables.",
 }
+LOOKED_AT = ("annotate",)
+"""Stages whose results can be previewed, and rated by people."""
 USER_ERROR = 2
 # Typer keeps click to itself; this is the base of all its complaints about flags.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -61,6 +64,14 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be don
 Redo = Annotated[bool, typer.Option("--redo", help="Derive a run again that is there already.")]
 
 
+Preview = Annotated[
+    int | None, typer.Option("--preview", metavar="N", min=1, help="Do the first N, print them, and stop.")
+]
+HumanSheet = Annotated[
+    int | None, typer.Option("--human-sheet", metavar="N", min=1, help="Draw N results for people to rate.")
+]
+
+
 def _add_stage(stage: str, summary: str) -> None:
     def command(
         words: Words = None,
@@ -68,6 +79,8 @@ def _add_stage(stage: str, summary: str) -> None:
         show: Show = False,
         dry_run: DryRun = False,
         redo: Redo = False,
+        preview: Preview = None,
+        human_sheet: HumanSheet = None,
     ) -> None:
         from thinkus import launch
 
@@ -75,9 +88,15 @@ def _add_stage(stage: str, summary: str) -> None:
             launch.show(stage, words or [], sweep=multirun)
         elif dry_run:
             launch.dry_run(stage, words or [], sweep=multirun)
+        elif preview:
+            launch.preview(stage, words or [], preview, sweep=multirun)
         else:
-            launch.start(stage, words or [], sweep=multirun, redo=redo)
+            launch.start(stage, words or [], sweep=multirun, redo=redo, human_sheet=human_sheet or 0)
 
+    if stage not in LOOKED_AT:
+        signature = inspect.signature(command)
+        kept = [one for name, one in signature.parameters.items() if name not in ("preview", "human_sheet")]
+        command.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
     app.command(stage, help=summary, epilog=describe_keys(stage))(command)
 
 
@@ -102,7 +121,8 @@ def doctor() -> None:
 
 
 share = typer.Typer(
-    help="Pass on what models answered, so that others can replay a run for nothing.", no_args_is_help=True
+    help="Pass on answers, so that others can replay a run; or annotations without the corpus.",
+    no_args_is_help=True,
 )
 app.add_typer(share, name="share")
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="As STAGE/NAME, or by path.")]
@@ -111,16 +131,23 @@ FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="A .parquet fi
 
 
 @share.command()
-def pack(run: RunArgument, file: FileArgument, root: RootArgument = "root=outputs") -> None:
+def pack(
+    run: RunArgument,
+    file: FileArgument,
+    root: RootArgument = "root=outputs",
+    text_free: Annotated[
+        bool, typer.Option("--text-free", help="Thoughts and scenarios alone, without the corpus's text.")
+    ] = False,
+) -> None:
     """Write a run's stored answers to a file, without what was asked."""
     from thinkus import launch
 
-    launch.pack(run, file, root.removeprefix("root="))
+    launch.pack(run, file, root.removeprefix("root="), text_free=text_free)
 
 
 @share.command()
 def unpack(file: FileArgument, run: RunArgument, root: RootArgument = "root=outputs") -> None:
-    """Add a file's answers to a run, or to one that is still to begin."""
+    """Add a file's answers to a run, or to one that is still to begin; join annotations to one's own copy."""
     from thinkus import launch
 
     launch.unpack(file, run, root.removeprefix("root="))

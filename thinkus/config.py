@@ -271,8 +271,11 @@ class PrepareConfig(StageConfig):
 class Gates(Schema):
     """What an annotation must keep to; see docs/annotate.md."""
 
-    copied_share: Share
-    foreseen_words: Positive
+    copied: Share
+    """The share of a thought's word 3-grams that may stand in its utterance, or in the reply before it."""
+    foreseen: Positive
+    """From how many words on, that nobody has said yet but will, a thought knows too much."""
+    least_words: Count
     most_words: Positive
 
 
@@ -290,6 +293,8 @@ class AnnotateConfig(StageConfig):
     scenario_only: bool
     max_attempts: Positive
     gates: Gates
+    human: Indifferent[list[str] | None]
+    """Sheets that people have filled in; read once the run is done."""
     concurrency: Indifferent[Positive]
     budget_usd: Indifferent[Dollars | None]
     replay: Indifferent[str | None]

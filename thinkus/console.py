@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -19,7 +20,16 @@ def say(line: str) -> None:
 
 
 def progress(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
-    """The items, with a bar while they are drawn: how many, how fast, how long still.
+    """The items, with a bar while they are drawn."""
+    with bar(label, total) as move:
+        for item in items:
+            yield item
+            move()
+
+
+@contextmanager
+def bar(label: str, total: int | None, note: Callable[[], str] | None = None) -> Iterator[Callable[[], None]]:
+    """A bar that is moved by one with each call: how many, how fast, how long still, and what else there is to say.
 
     Nothing is painted where nobody watches.
     """
@@ -30,19 +40,28 @@ def progress(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
         TextColumn(
             "{task.completed:,.0f}" if total is None else "{task.completed:,.0f} of {task.total:,.0f}"
         ),
-        TextColumn("{task.fields[rate]:,.0f}/s"),
+        TextColumn("{task.fields[rate]:,.0f}/s" if note is None else "{task.fields[note]}"),
         TimeRemainingColumn() if total is not None else TimeElapsedColumn(),
     )
-    bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-    with bar:
-        task = bar.add_task(label, total=total, rate=0.0)
+    painted = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+    with painted:
+        task = painted.add_task(label, total=total, rate=0.0, note=note() if note else "")
         began = shown = time.monotonic()
-        for done, item in enumerate(items, 1):
-            yield item
+        done = 0
+        rows_a_move = ROWS_A_MOVE if note is None else 1
+
+        def move() -> None:
+            nonlocal done, shown
+            done += 1
             # A bar that is moved for each row would cost more than reading it.
-            if done % ROWS_A_MOVE == 0 and (now := time.monotonic()) - shown > MOVE_EVERY_S:
+            if done % rows_a_move == 0 and (now := time.monotonic()) - shown > MOVE_EVERY_S:
                 shown, rate = now, done / (now - began)
-                bar.update(task, completed=done, rate=rate, total=max(total, done) if total else None)
+                total_now = max(total, done) if total else None
+                painted.update(
+                    task, completed=done, rate=rate, note=note() if note else "", total=total_now
+                )
+
+        yield move
 
 
 def funnel_table(counts: dict[str, Any], note: str | None) -> None:

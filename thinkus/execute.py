@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from thinkus import __version__, belongings, facts, prompts, stages
 from thinkus.belongings import MANIFEST, Kind, entries
@@ -114,6 +114,21 @@ def _carried_out(task: Task, target: Path) -> bool:
                 )
         run.finish()
     return True
+
+
+def previewed(stage: str, config: StageConfig, name: str, config_yaml: str, count: int) -> None:
+    """Let a stage show the first results; what it asked for stays, so that the whole run need not ask again."""
+    directory = run_directory(stage, config, name)
+    work: Any = stages.load(stage)
+    inputs = work.inputs(config, directory.parent.parent)
+    fresh = _manifest(stage, name, config, inputs, work.prompts(config))
+    if is_finished(directory, fresh):
+        work.show_finished(directory, count)
+        return
+    check_parts(directory, None, fresh)
+    with claimed(directory, fresh, config_yaml, redo=False) as run:
+        if run is not None:
+            work.preview(config, run, count)
 
 
 def plan(stage: str, config: StageConfig, name: str) -> list[str]:

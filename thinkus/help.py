@@ -9,7 +9,7 @@ from pathlib import Path
 from thinkus import paths
 
 _GROUP = re.compile(r"^  - (\w+): (\S+)", re.MULTILINE)
-_BASE = re.compile(r"^defaults: \[/([\w/]+)@_here_", re.MULTILINE)
+_BASE = re.compile(r"^defaults: \[(/?[\w/]+)@_here_", re.MULTILINE)
 _KEY = re.compile(r"^(\w+):", re.MULTILINE)
 _NESTED = re.compile(r"^(\w+):\n((?:  \w+:.*\n?)+)", re.MULTILINE)
 
@@ -35,10 +35,14 @@ def group_keys(stage: str) -> list[str]:
 
 
 def _with_base(file: Path) -> str:
-    """An option's text after that of the one it builds on."""
+    """An option's text after those of what it builds on."""
     text = file.read_text(encoding="utf-8")
     base = _BASE.search(text)
-    return (paths.CONF / f"{base[1]}.yaml").read_text(encoding="utf-8") + text if base else text
+    if base is None:
+        return text
+    folder = paths.CONF if base[1].startswith("/") else file.parent
+    below = folder / (base[1].lstrip("/") + ".yaml")
+    return f"{_with_base(below)}\n{text}"
 
 
 def _keys_in(text: str) -> list[str]:
@@ -69,7 +73,7 @@ def _text(stage: str) -> str:
 
 
 def yaml_value(file: Path, key: str) -> str | None:
-    """A top-level value of one of our own YAML files."""
-    match = re.search(rf"^{key}: ([^\n#]+)", file.read_text(encoding="utf-8"), re.MULTILINE)
-    value = match[1].strip() if match else "null"
+    """A top-level value of one of our own YAML files, or of what it builds on."""
+    found = re.findall(rf"^{key}: ([^\n#]+)", _with_base(file), re.MULTILINE)
+    value = found[-1].strip() if found else "null"
     return None if value == "null" else value

@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from thinkus import compose, stages
 from thinkus.compose import Job
 from thinkus.console import say
 from thinkus.errors import ThinkusError
-from thinkus.execute import execute, plan, run_directory
+from thinkus.execute import execute, plan, previewed, run_directory
 from thinkus.paths import expanded
-from thinkus.runs import make_writable, named_run
+from thinkus.runs import input_run, make_writable, named_run
 
 
 def show(stage: str, words: Sequence[str], *, sweep: bool) -> None:
@@ -26,11 +28,19 @@ def dry_run(stage: str, words: Sequence[str], *, sweep: bool) -> None:
             print(f"  {line}")
 
 
-def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool) -> None:
+def preview(stage: str, words: Sequence[str], count: int, *, sweep: bool) -> None:
+    jobs = compose.jobs(stage, words, sweep=sweep)
+    _check_built(stage, jobs)
+    for job in jobs:
+        previewed(stage, job.config, job.name, job.yaml, count)
+
+
+def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool, human_sheet: int = 0) -> None:
     jobs = compose.jobs(stage, words, sweep=sweep)
     _check_built(stage, jobs)
     if not sweep:
-        _carry_out(stage, jobs[0], redo=redo)
+        directory = _carry_out(stage, jobs[0], redo=redo)
+        _let_people_look(stage, jobs[0], directory, human_sheet)
         return
     make_writable(expanded(jobs[0].config.root))
     failed: list[str] = []
@@ -57,22 +67,55 @@ def _check_built(stage: str, jobs: Sequence[Job]) -> None:
         raise ThinkusError("cluster: slurm is not built yet; leave cluster=slurm away to run on this machine")
 
 
-def _carry_out(stage: str, job: Job, *, redo: bool) -> None:
+def _carry_out(stage: str, job: Job, *, redo: bool) -> Path:
     done = execute(stage, job.config, job.name, job.yaml, redo=redo)
     say(f"{stage}: {done.directory} {done.how}")
+    return done.directory
 
 
-def pack(run: str, file: str, root: str) -> None:
-    from thinkus.share import pack as packed
+def _let_people_look(stage: str, job: Job, directory: Path, count: int) -> None:
+    """A finished run's results, drawn for people to rate; and what they said, read back."""
+    work: Any = stages.load(stage)
+    if count:
+        work.human_sheet(job.config, directory, count)
+    elif getattr(job.config, "human", None):
+        work.human_report(job.config, directory)
 
-    answers = packed(named_run(expanded(root), run), expanded(file))
-    print(
-        f"{file}: {answers:,} answers of {run}; they may quote the corpus, so its licence counts for them too"
-    )
+
+def pack(run: str, file: str, root: str, *, text_free: bool) -> None:
+    directory, target = named_run(expanded(root), run), expanded(file)
+    if text_free:
+        from thinkus.thoughts import overlay
+
+        input_run(expanded(root), run, "thinkus annotate")
+        annotations = overlay.pack(directory / "records.jsonl", target)
+        print(f"{file}: {annotations:,} annotations of {run}, without the conversations they belong to")
+    else:
+        from thinkus import share
+
+        answers = share.pack(directory, target)
+        print(
+            f"{file}: {answers:,} answers of {run}; they may quote the corpus, so its licence counts for them"
+        )
 
 
 def unpack(file: str, run: str, root: str) -> None:
-    from thinkus.share import unpack as unpacked
+    from thinkus import share
 
-    new, came = unpacked(expanded(file), named_run(expanded(root), run))
-    print(f"{run}: {new:,} new of {came:,} answers; the run's own command reads them before it asks a model")
+    source, directory = expanded(file), named_run(expanded(root), run)
+    if share.is_text_free(source):
+        from thinkus.adopt import adopt
+
+        counts = adopt(source, directory, expanded(root))
+        if counts is None:
+            print(f"{run}: is already done")
+        else:
+            joined, lost = counts
+            print(
+                f"{run}: {joined:,} annotations joined to their conversations, {lost:,} not (failures.jsonl)"
+            )
+    else:
+        new, came = share.unpack(source, directory)
+        print(
+            f"{run}: {new:,} new of {came:,} answers; the run's own command reads them before it asks a model"
+        )

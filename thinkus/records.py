@@ -37,6 +37,24 @@ class HumanThought(msgspec.Struct, frozen=True):
     label: str | None
 
 
+class Fulfilment(msgspec.Struct, frozen=True):
+    """How far a conversation gave the person what they came for, as judged before their last thought was written."""
+
+    reflection: str
+    fulfilled: Literal["fully", "mostly", "partly", "barely", "not"]
+
+
+class AnsweredBy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which model's answer a part of an annotation comes from; it can be another than was asked for."""
+
+    purpose: str
+    served_model: str
+    at: str
+    fingerprint: str | None = None
+    attempts: int = 1
+    """How often it was asked until the answer could be used."""
+
+
 class Annotation(msgspec.Struct, frozen=True, omit_defaults=True):
     """The reconstructed side of a conversation: what the person did not say."""
 
@@ -44,9 +62,13 @@ class Annotation(msgspec.Struct, frozen=True, omit_defaults=True):
     motivation: str
     thoughts: tuple[str, ...] = ()
     """One before each user utterance that follows a reply, in order."""
+    relations: tuple[Literal["follows", "extends"], ...] = ()
+    """Whether each of those utterances follows from the reply or extends the person's previous one, if it is said."""
     first_thought: str | None = None
+    fulfilment: Fulfilment | None = None
     terminal_thought: str | None = None
     terminal_reason: str | None = None
+    answered_by: tuple[AnsweredBy, ...] = ()
 
 
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):

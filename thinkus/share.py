@@ -59,11 +59,19 @@ def _read(stores: Sequence[Path]) -> Iterator[list[tuple[object, ...]]]:
                 yield rows
 
 
+def is_text_free(file: Path) -> bool:
+    """Whether it holds annotations without their text, and not completions."""
+    try:
+        return b"thinkus.annotations" in (pq.read_schema(file).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False  # what it is then, its reader says
+
+
 def unpack(file: Path, run: Path) -> tuple[int, int]:
     """Add a file's answers to a run, which need not have begun; returns how many are new, and how many came."""
     came = new = 0
     try:
-        with pq.ParquetFile(file) as parquet:
+        with pq.ParquetFile(file, pre_buffer=False) as parquet:  # else it takes the whole file into memory
             _check(parquet.schema_arrow, file)
             make_writable(run)
             with Claim.take(run), closing(opened(run / NAME)) as store:

@@ -1,0 +1,1 @@
+"""What people did not say: how it is asked for, read, checked, looked at and passed on."""
