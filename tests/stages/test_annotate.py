@@ -359,3 +359,25 @@ def test_it_is_priced_before_any_money_is_spent(thinkus: Callable[..., Finished]
     assert re.search(r"about \$0\.\d\d where the server remembers what it read, \$0\.\d\d else", told.stdout)
     unknown = thinkus("annotate", *words)
     assert "what m costs is not known" in unknown.stdout
+
+
+def test_a_model_that_cannot_do_it_loses_nothing(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(workspace, 8)
+    words = [
+        "data=jsonl",
+        "annotator=hf",
+        "annotator.model=tiny",
+        "annotator.sampling.max_tokens=12",
+        "name=tiny",
+    ]
+    start("annotate", [*words, "limit=4"], sweep=False, redo=False)
+    counts = manifest(run_of(workspace, "tiny"))["counts"]
+    assert (counts["read"], counts["items"], counts["failed"]) == (4, 0, {"cut": 4})
+    assert counts["answers"]["annotate"] == {"asked": 12, "valid": 0, "invalid": {"cut": 12}}
+    assert [failure.item for failure in failures(run_of(workspace, "tiny"))] == [
+        "c000",
+        "c001",
+        "c002",
+        "c003",
+    ]
+    assert "12 cut: the answer was cut at max_tokens" in capsys.readouterr().err

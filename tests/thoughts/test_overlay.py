@@ -90,26 +90,14 @@ def test_no_five_words_of_a_conversation_are_in_the_file(packed: Path) -> None:
 def test_no_dictionary_of_messages_fits_two_conversations(tmp_path: Path) -> None:
     """Nor can one conversation's id and words be read as another's."""
 
-    def hashes(name: str, *said: str) -> list[bytes]:
-        messages = tuple(Message("user", text) for text in said)
-        pack(
-            saved(
-                tmp_path / "records.jsonl",
-                [Conversation(name, "c", messages, annotation=Annotation("s", "m"))],
-            ),
-            tmp_path / "shared.parquet",
-        )
+    def hashes(name: str, said: str) -> list[bytes]:
+        record = Conversation(name, "c", (Message("user", said),), annotation=Annotation("s", "m"))
+        pack(saved(tmp_path / "records.jsonl", [record]), tmp_path / "shared.parquet")
         [found] = pq.read_table(tmp_path / "shared.parquet")["messages"].to_pylist()
         return list(found)
 
-    yes = [
-        *hashes("a", "yes"),
-        *hashes("b", "yes"),
-        *hashes("ab", "yes"),
-        hashlib.sha256(b"user\nyes").digest(),
-    ]
-    assert len(set(yes)) == 4
-    assert hashes("a", "yes") == yes[:1]
+    bare = hashlib.sha256(b"user\nyes").digest()
+    assert len({bare, *hashes("a", "yes"), *hashes("b", "yes"), *hashes("ab", "yes")}) == 4
     for between in ("", "\n", "\0", ":"):
         assert hashes("a", f"x{between}user\nyes") != hashes(f"a{between}user\nx", "yes")
 

@@ -312,16 +312,16 @@ class _Model:
         """The likeliest, or one by its probability: the likeliest after each got Gumbel noise of the row's own."""
         import torch
 
-        if self._temperature > 0:
-            logits = logits.float() / self._temperature
-            if self._top_p < 1:
-                logits = logits.masked_fill(logits < _least_of_nucleus(logits, self._top_p), -torch.inf)
+        if self._temperature == 0:
+            return [int(token) for token in logits.argmax(dim=1)]
+        logits = logits.float() / self._temperature
+        if self._top_p < 1:
+            logits = logits.masked_fill(logits < _least_of_nucleus(logits, self._top_p), -torch.inf)
+        tokens = []
+        for scores, row in zip(logits, rows, strict=True):
             # In float32 the noise would end too early for what is rare among so many.
-            noise = torch.empty_like(logits, dtype=torch.float64)
-            for drawn, row in zip(noise, rows, strict=True):
-                drawn.uniform_(generator=row.generator)
-            logits = logits - noise.log_().neg_().log_()
-        tokens: list[int] = logits.argmax(dim=1).tolist()
+            noise = torch.empty_like(scores, dtype=torch.float64).uniform_(generator=row.generator)
+            tokens.append(int((scores - noise.log_().neg_().log_()).argmax()))
         return tokens
 
     def _end_of_turn(self) -> int:

@@ -91,6 +91,7 @@ class Limiter:
             self.limit = max(1.0, self.limit * CUT)
             self._cut_at = time.monotonic()
         delay_s = retry_after_s or SHUT_S
+        alarm: asyncio.TimerHandle
         alarm = asyncio.get_running_loop().call_later(delay_s, lambda: self._open(alarm))
         self._shut[alarm] = None
 

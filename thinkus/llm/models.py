@@ -134,7 +134,9 @@ def _backend(endpoint: Endpoint, where: str, directory: Path) -> Backend:
 
         place = f"{where}.model"
         if endpoint.model is None:
-            raise ThinkusError(f"{place}: is null; name a model: one of conf/model/, a folder, or one of the hub")
+            raise ThinkusError(
+                f"{place}: is null; name a model: one of conf/model/, a folder, or one of the hub"
+            )
         weights = find(endpoint.model, place)
         return Vllm(endpoint, where, str(weights.ready(place)), weights.identity, directory)
     if endpoint.backend == "hf":

@@ -43,9 +43,7 @@ def print_funnel(counts: Mapping[str, Any], usage: Usage) -> None:
             table.add_row(f"  - {_words(kind)}", f"{count:,}")
     console.print(table)
     cost = "unknown" if usage.cost_usd is None else f"${usage.cost_usd:,.2f}"
-    console.print(
-        f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, cost {cost}", style="dim"
-    )
+    console.print(f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, cost {cost}", style="dim")
 
 
 def _share(tally: Mapping[str, Any]) -> str:

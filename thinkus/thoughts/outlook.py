@@ -91,10 +91,10 @@ def _counter() -> tuple[Callable[[str], float], str]:
         import os
 
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would ask the network
-        from litellm import encoding
+        from litellm.utils import encode
     except ImportError:
         return lambda text: len(text.encode()) / BYTES_A_TOKEN, "estimated from the length"
-    return lambda text: len(encoding.encode(text, disallowed_special=())), "counted on the prompts"
+    return lambda text: len(encode(model="gpt-4", text=text)), "counted on the prompts"
 
 
 def _short(tokens: float) -> str:

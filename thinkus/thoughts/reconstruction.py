@@ -139,7 +139,8 @@ class Reconstruction:
             Message("system", prompts.load("annotate/reader").text),
             Message("user", f"{render(conversation)}\n\n{task}"),
         )
-        messages, tally = first, self.answers[purpose]
+        messages: tuple[Message, ...] = first
+        tally = self.answers[purpose]
         rejected = Rejected("", "", "")
         for attempt in range(self._max_attempts):
             outcome = await self._engine.ask(
