@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from thinkus import compose, paths
-from thinkus.compose import jobs
+from thinkus.compose import jobs, sweep
 from thinkus.config import SftConfig
 from thinkus.errors import ConfigError
 
@@ -112,3 +112,14 @@ def test_a_config_does_not_read_the_environment(monkeypatch: pytest.MonkeyPatch)
     (line,) = mistakes("prepare", "data.page=${oc.env:SECRET}")
     assert "must not read the environment" in line
     assert "hush" not in line
+
+
+def test_a_sweep_over_data_of_which_one_has_an_annotator_of_its_own_reaches_all_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = jobs("annotate", ["data=sample,lmsys"], sweep=True)
+    assert [job.config.annotator.name for job in found] == ["recorded", "deepseek_v3"]  # type: ignore[attr-defined]
+    done: list[str] = []
+    sweep("annotate", found, lambda job: done.append(job.name))
+    assert done == ["sample", "lmsys"]

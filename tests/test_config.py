@@ -8,6 +8,7 @@ from thinkus import paths
 from thinkus.cli import STAGES
 from thinkus.compose import jobs
 from thinkus.config import Data, dotted, what_counts
+from thinkus.errors import ConfigError
 from thinkus.help import group_keys, groups, keys
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -85,3 +86,32 @@ def test_no_config_can_run_code_or_read_a_secret() -> None:
         text = file.read_text()
         assert "_target_" not in text, file
         assert "oc.env" not in text, file
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "annotator.model=sk-abcdefghijklmnopqrstuvwxyz",
+        "annotator.api_base=https://me:secret@host.example/v1",
+        "annotator.extra={headers: {Authorization: 'Basic abc'}}",
+        "annotator.extra={aws_secret_access_key: short}",
+        "annotator.extra={api_key: anything}",
+        "annotator.extra={cookie: a}",
+    ],
+)
+def test_a_config_with_a_key_in_it_is_refused_without_repeating_it(word: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        jobs("annotate", [word], sweep=False)
+    told = str(refused.value)
+    assert "seems to hold a key" in told
+    for secret in ("abcdefghij", "secret@", "Basic abc", "short", "anything"):
+        assert secret not in told
+
+
+def test_what_only_sounds_like_a_key_is_none() -> None:
+    for word in (
+        "annotator.model=hf_user/tokenizer-7b",
+        "annotator.extra={max_thinking_tokens: 12345678, key_frames: 5}",
+        "annotator.api_base=http://localhost:8000/v1",
+    ):
+        jobs("annotate", [word], sweep=False)

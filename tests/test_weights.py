@@ -230,6 +230,7 @@ def test_what_is_not_there_is_said_with_the_line_that_gets_it(hub: Path) -> None
         ("outputs/sft/nobody", r"there is no folder outputs/sft/nobody"),
         ("empty", r"empty holds no model: it has neither config\.json nor model/config\.json"),
         ("half", r"half is not complete: it lacks model-1\.safetensors"),
+        ("bare", r"bare is not complete: it lacks model\.safetensors"),
     ],
 )
 def test_what_is_no_model_is_refused_in_one_line(
@@ -238,6 +239,8 @@ def test_what_is_no_model_is_refused_in_one_line(
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
     (model_in(tmp_path / "half", shards=2) / "model-1.safetensors").unlink()
+    Path("bare").mkdir()
+    Path("bare/config.json").write_text("{}")
     with pytest.raises(ThinkusError, match=rf"^judge\.model: {line}") as refused:
         find(name, "judge.model")
     assert "\n" not in str(refused.value)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from thinkus import __version__, facts
+from thinkus.errors import ThinkusError
 from thinkus.files import sha256_of
 from thinkus.identity import identity_of
 from thinkus.paths import without_home
@@ -11,7 +12,7 @@ from thinkus.runs import RUN_SCHEMA, InputFacts, Manifest, claimed, input_identi
 from thinkus.thoughts.overlay import unpack
 
 
-def adopt(file: Path, directory: Path, root: Path) -> tuple[int, int] | None:
+def adopt(file: Path, directory: Path, root: Path, *, redo: bool) -> tuple[int, int] | None:
     """How many annotations found their conversation, and how many did not; None when it was done before."""
     prepared = f"prepare/{directory.name}"
     read, made_by = input_run(root, prepared, f"thinkus prepare data={directory.name}")
@@ -37,7 +38,7 @@ def adopt(file: Path, directory: Path, root: Path) -> tuple[int, int] | None:
         hardware=facts.hardware(),
         started=now(),
     )
-    with claimed(directory, fresh, f"annotations: {file.name}\n", redo=False) as run:
+    with claimed(directory, fresh, f"annotations: {file.name}\n", redo=redo) as run:
         if run is None:
             return None
         joined = lost = 0
@@ -49,6 +50,10 @@ def adopt(file: Path, directory: Path, root: Path) -> tuple[int, int] | None:
                 else:
                     lost += 1
                     failures.write(to_line(one))
+        if not joined:
+            raise ThinkusError(
+                f"{file}: none of its {lost:,} annotations fits a conversation of {read}; is it of the same corpus?"
+            )
         run.counts = {"items": joined, "failed": lost}
         run.finish()
     return joined, lost

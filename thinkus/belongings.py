@@ -27,11 +27,17 @@ RESULTS = (
     "metrics.jsonl",
     "model",
     "checkpoints",
+)
+PAID_FOR = (
+    "completions.sqlite",
+    "completions.sqlite-wal",
+    "completions.sqlite-shm",
+    "completions.sqlite-journal",
     HUMAN,
     SHEET,
     SHEET_PAGE,
 )
-PAID_FOR = ("completions.sqlite", "completions.sqlite-wal", "completions.sqlite-shm")
+"""In money, or in the time of people who rated."""
 SCRATCH = "passed"
 PART = re.compile(r"part-(\d{4})-of-(\d{4})")
 _TRACE = re.compile(r"claim-\d{1,9}\.json|\.(clock|claim|writable)-[0-9a-f]{32}|vllm-\w+-\d+\.log")

@@ -146,11 +146,13 @@ def pack(
 
 
 @share.command()
-def unpack(file: FileArgument, run: RunArgument, root: RootArgument = "root=outputs") -> None:
+def unpack(
+    file: FileArgument, run: RunArgument, root: RootArgument = "root=outputs", redo: Redo = False
+) -> None:
     """Add a file's answers to a run, or to one that is still to begin; join annotations to one's own copy."""
     from thinkus import launch
 
-    launch.unpack(file, run, root.removeprefix("root="))
+    launch.unpack(file, run, root.removeprefix("root="), redo=redo)
 
 
 @app.callback(invoke_without_command=True)

@@ -170,6 +170,7 @@ def _no_override(stage: str, word: str) -> str:
 
 def _job(stage: str, words: Sequence[str]) -> Job:
     """Compose and check one job's words."""
+    asked = tuple(words)
     usual_groups = _choices(_composed(stage, [], []))
     parser = OverridesParser.create()
     overrides = {word: parser.parse_override(word) for word in words}
@@ -200,7 +201,7 @@ def _job(stage: str, words: Sequence[str]) -> Job:
     own = [f"{group}={choice or 'null'}" for group, choice in groups.items() if group != "experiment"]
     usual = checked(stage, _composed(stage, own, []), [])
     name = run_name(config, usual, groups, usual_groups)
-    return Job(tuple(words), config, name, _yaml(config))
+    return Job(asked, config, name, _yaml(config))
 
 
 def _yaml(config: StageConfig) -> str:

@@ -50,7 +50,9 @@ _KEY_SHAPE = re.compile(
     r"|Bearer\s|://[^/\s]*@|\b(api[-_]?key|token|authorization|secret|password)['\"]?\s*[:=,]\s*['\"]?\S{8,}",
     re.IGNORECASE,
 )
-"""Keys as providers make them, and whatever is handed over under such a name."""
+"""Keys as providers make them."""
+_KEY_NAME = re.compile(r"api[-_]?key|secret|credential|authorization|cookie|password|\btoken$", re.IGNORECASE)
+"""Whatever is handed over under such a name."""
 Place = Annotated[str, StringConstraints(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0, lt=2**53)]
@@ -187,7 +189,7 @@ class Endpoint(Schema):
     @model_validator(mode="after")
     def _holds_no_key(self) -> Self:
         for field, value in dotted(self.model_dump(include={"model", "api_base", "extra", "vllm"})).items():
-            if _KEY_SHAPE.search(f"{field}={value}"):
+            if value and (_KEY_SHAPE.search(f"{field}={value}") or _KEY_NAME.search(field)):
                 # Nor is the value repeated: it would stand in a log.
                 raise ValueError(
                     f"{field} seems to hold a key; put the key into an environment variable and its name into "

@@ -99,14 +99,14 @@ def pack(run: str, file: str, root: str, *, text_free: bool) -> None:
         )
 
 
-def unpack(file: str, run: str, root: str) -> None:
+def unpack(file: str, run: str, root: str, *, redo: bool) -> None:
     from thinkus import share
 
     source, directory = expanded(file), named_run(expanded(root), run)
     if share.is_text_free(source):
         from thinkus.adopt import adopt
 
-        counts = adopt(source, directory, expanded(root))
+        counts = adopt(source, directory, expanded(root), redo=redo)
         if counts is None:
             print(f"{run}: is already done")
         else:

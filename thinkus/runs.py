@@ -287,7 +287,9 @@ def input_run(root: Path, reference: str, remedy: str, key: str = "input") -> tu
     """A finished run to read from: by `stage/name` under the root, or by path."""
     directory = named_run(root, reference)
     if not directory.is_dir():
-        raise ThinkusError(f"{key}: there is no run {directory}; make it first: {remedy}")
+        like = sorted(other.name for other in directory.parent.glob(f"{directory.name}-*") if other.is_dir())
+        there = f"; there is {', '.join(like)}: {key}={like[0]}" if like else f"; make it first: {remedy}"
+        raise ThinkusError(f"{key}: there is no run {directory}{there}")
     if not (directory / MANIFEST).exists() and not holder(directory):
         raise ThinkusError(f"{key}: {directory} is not a run, it has no {MANIFEST}; make one: {remedy}")
     manifest = load_manifest(directory)

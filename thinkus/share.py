@@ -52,11 +52,15 @@ def pack(run: Path, file: Path) -> int:
 
 
 def _read(stores: Sequence[Path]) -> Iterator[list[tuple[object, ...]]]:
+    """Each answer once: what a part was paid for can stand in the whole's store, too."""
+    seen: set[object] = set()
     for path in stores:
         with closing(opened_for_reading(path)) as store:
             cursor = store.execute(f"select {', '.join(_COLUMNS)} from completions order by key")
             while rows := cursor.fetchmany(ROWS_AT_ONCE):
-                yield rows
+                if fresh := [row for row in rows if row[0] not in seen]:
+                    seen.update(row[0] for row in fresh)
+                    yield fresh
 
 
 def is_text_free(file: Path) -> bool:

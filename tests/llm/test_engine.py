@@ -14,6 +14,7 @@ from thinkus.llm import engine as engine_module
 from thinkus.llm.engine import EngineStopped, is_same_model
 from thinkus.llm.exchange import Answer, AttemptFailed, Completion, Failure, Kind, Request
 from thinkus.llm.forms import Choice, Json
+from thinkus.llm.keys import key_of
 
 
 @pytest.fixture(autouse=True)
@@ -107,9 +108,10 @@ def test_what_is_of_the_request_is_not_tried_again_and_hurts_no_other(tmp_path: 
     async def run() -> None:
         backend = Scripted(script)
         async with engine(backend, tmp_path) as (one, _):
-            outcomes = await collected(one, [request(str(number)) for number in range(200)])
+            await one.ask(request("0"))
+            outcomes = await collected(one, [request(str(number)) for number in range(1, 200)])
         assert backend.asked == 200
-        assert len(outcomes) == 200
+        assert len(outcomes) == 199
         assert one.tally == {"asked": 50, kind: 150}
 
     asyncio.run(run())
@@ -308,6 +310,9 @@ def test_a_full_disk_ends_the_run_in_one_line(tmp_path: Path) -> None:
         ("gpt-4o", "gpt-4o-mini", False),
         ("deepseek-chat", "DeepSeek-V4.1-Flash-1017", False),
         ("qwen3", "qwen35", False),
+        ("gpt-4o", "gpt-4o-mini-2024-07-18", False),
+        ("gpt-4", "gpt-4-32k", False),
+        ("qwen3", "qwen3-8b", False),
     ],
 )
 def test_a_date_makes_no_other_model(asked: str, served: str, *, same: bool) -> None:
@@ -321,5 +326,99 @@ def test_another_model_that_answers_is_named(tmp_path: Path) -> None:
         (line,) = one.summary()
         assert "asked-model was asked for" in line
         assert "scripted (7)" in line
+
+    asyncio.run(run())
+
+
+async def as_completion(one: Completion) -> Completion:
+    return one
+
+
+def test_what_a_server_broke_off_is_asked_again_and_not_stored(tmp_path: Path) -> None:
+    finishes = iter(["abort", "insufficient_system_resource", "stop"])
+
+    async def run() -> None:
+        backend = Scripted(lambda _: as_completion(completion("half", finish=next(finishes))))
+        async with engine(backend, tmp_path) as (one, _):
+            outcome = await one.ask(request("a"))
+        assert isinstance(outcome, Answer)
+        assert (backend.asked, outcome.completion.finish) == (3, "stop")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("field", ["text", "tokens"])
+def test_what_fits_into_no_file_makes_nobody_wait_for_ever(tmp_path: Path, field: str) -> None:
+    odd = completion("half \ud83d") if field == "text" else completion("x", input_tokens=2**70)
+
+    async def run() -> None:
+        async with engine(Scripted(lambda _: as_completion(odd)), tmp_path) as (one, store):
+            if field == "tokens":
+                with pytest.raises(ThinkusError, match="cannot be written"):
+                    await one.ask(request("a"))
+                return
+            assert isinstance(await one.ask(request("a")), Answer)
+            again = await store.get(key_of(request("a"), one._identity, by_item=False)[0])
+            assert again is not None
+            assert again.text == "half ?"
+
+    asyncio.run(asyncio.wait_for(run(), 5))
+
+
+def test_a_server_that_takes_no_request_at_all_ends_the_run(tmp_path: Path) -> None:
+    async def script(_: Request) -> Completion:
+        raise AttemptFailed(Kind.REFUSED, "response_format is not supported", status=400)
+
+    async def run() -> None:
+        backend = Scripted(script)
+        async with engine(backend, tmp_path, concurrency=4) as (one, _):
+            with pytest.raises(EngineStopped, match="response_format"):
+                await collected(one, (request(str(number)) for number in range(10_000)))
+        assert backend.asked < 60
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("status", "ends"), [(403, False), (400, False), (401, True), (404, True)])
+def test_one_text_that_is_blocked_does_not_end_a_run_that_works(
+    tmp_path: Path, status: int, *, ends: bool
+) -> None:
+    async def script(asked: Request) -> Completion:
+        if asked.item == "bad":
+            kind = Kind.UNKNOWN_MODEL if status == 404 else Kind.KEY_REFUSED
+            raise AttemptFailed(kind, "you have been blocked", status=status)
+        return completion("good")
+
+    async def run() -> None:
+        async with engine(Scripted(script), tmp_path) as (one, _):
+            assert isinstance(await one.ask(request("good")), Answer)
+            outcome = await one.ask(request("bad"))
+            assert isinstance(outcome, Failure)
+            assert (outcome.kind is Kind.REFUSED) is not ends
+            if ends:
+                with pytest.raises(EngineStopped):
+                    one.check()
+            else:
+                one.check()
+
+    asyncio.run(run())
+
+
+def test_a_mistake_in_what_is_asked_lets_what_is_under_way_end(tmp_path: Path) -> None:
+    async def slow(_: Request) -> Completion:
+        await asyncio.sleep(0.1)
+        return completion("paid for")
+
+    async def source() -> AsyncIterator[Request]:
+        yield request("a")
+        await asyncio.sleep(0.02)
+        raise ThinkusError("line 2 is damaged")
+
+    async def run() -> None:
+        async with engine(Scripted(slow), tmp_path) as (one, store):
+            with pytest.raises(ThinkusError, match="line 2 is damaged"):
+                async for _ in one.run(source()):
+                    pass
+            assert (await store.spent()).input_tokens == 10
 
     asyncio.run(run())

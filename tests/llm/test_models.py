@@ -173,3 +173,72 @@ def test_the_commands_say_what_they_did(thinkus: Callable[..., Finished], worksp
     refused = thinkus("share", "pack", "annotate/nobody", "x.parquet")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith("outputs/annotate/nobody: holds no completions.sqlite")
+
+
+def test_a_server_that_does_not_say_what_it_used_is_booked_at_its_most_also_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    with serving(lambda *_: misbehaving.answer("x", usage=None)) as server:
+        model = endpoint(server.url, price=PRICE)
+        _, first = ask(tmp_path / "run", model, "a")
+        assert first.cost_usd is not None
+        assert first.cost_usd > 10
+        with pytest.raises(EngineStopped, match="budget_usd: of"):
+            ask(tmp_path / "run", model, "b", budget_usd=first.cost_usd + 1)
+        assert len(server.seen) == 1
+
+
+def test_a_cap_cannot_be_kept_where_nobody_knows_what_was_spent(tmp_path: Path) -> None:
+    with serving(lambda _, body: misbehaving.echo(body)) as server:
+        ask(tmp_path / "run", endpoint(server.url), "a")
+        with pytest.raises(ThinkusError, match="1 answers of which nobody knows the price"):
+            ask(tmp_path / "run", endpoint(server.url, price=PRICE), "b", budget_usd=100)
+
+
+def test_the_parts_of_a_run_share_its_cap_and_the_whole_remembers_what_they_were_paid(tmp_path: Path) -> None:
+    with serving(lambda *_: misbehaving.answer("x")) as server:
+        model = endpoint(server.url, price=PRICE)
+        one = (11 * 1e4 + 7 * 1e5) / 1e6
+        cap = 40.0
+        for number in (1, 2):
+            part = tmp_path / f"part-000{number}-of-0002"
+            with pytest.raises(EngineStopped, match="budget_usd"):
+                ask(part, model, *(f"{number} {text}" for text in range(100)), budget_usd=cap)
+        asked = len(server.seen)
+        assert 2 <= asked <= cap / one
+        _, usage = ask(tmp_path, model, "1 0")
+        assert len(server.seen) == asked
+        assert usage.cost_usd == pytest.approx(asked * one)
+
+
+def test_who_only_replays_needs_no_key_and_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOBODYS_KEY", raising=False)
+    with serving(lambda _, body: misbehaving.echo(body)) as server:
+        ask(tmp_path / "theirs", endpoint(server.url), "a")
+    elsewhere = endpoint("https://api.nobody.example/v1", api_key_env="NOBODYS_KEY")
+    outcomes, _ = ask(tmp_path / "ours", elsewhere, "a", replay=tmp_path / "theirs")
+    assert texts_of(outcomes) == ["a"]
+    with pytest.raises(ThinkusError, match="NOBODYS_KEY"):
+        ask(tmp_path / "ours", elsewhere, "b")
+
+
+def test_each_answer_is_passed_on_once(tmp_path: Path) -> None:
+    with serving(lambda _, body: misbehaving.echo(body)) as server:
+        ask(tmp_path / "part-0001-of-0002", endpoint(server.url), "a")
+        ask(tmp_path, endpoint(server.url), "a", "b")
+    assert pack(tmp_path, tmp_path / "x.parquet") == 2
+
+
+@pytest.mark.parametrize("key", ["max_tokens", "max_completion_tokens", "models", "temperature"])
+def test_what_the_price_and_the_key_rest_on_cannot_be_said_twice(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ThinkusError, match=f"extra.*{key}"):
+        ask(tmp_path / "run", endpoint("http://127.0.0.1:9/v1", extra={key: 1}), "a")
+
+
+def test_a_store_that_another_part_is_just_making_is_passed_over(tmp_path: Path) -> None:
+    other = tmp_path / "part-0002-of-0002"
+    other.mkdir()
+    (other / NAME).touch()
+    with serving(lambda _, body: misbehaving.echo(body)) as server:
+        outcomes, _ = ask(tmp_path / "part-0001-of-0002", endpoint(server.url), "a")
+    assert texts_of(outcomes) == ["a"]

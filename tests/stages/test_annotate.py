@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -15,7 +16,7 @@ import pytest
 
 from tests.conftest import Finished
 from tests.llm import misbehaving
-from tests.llm.misbehaving import Behaviour, Server, serving
+from tests.llm.misbehaving import Behaviour, Body, Server, serving
 from tests.thoughts.annotators import THOUGHT, a_turn, annotating, as_json
 from thinkus.errors import ThinkusError
 from thinkus.launch import preview, start
@@ -320,6 +321,9 @@ def test_what_people_filled_in_is_read_back(workspace: Path, capsys: pytest.Capt
     assert (run / "human-sheet.html").is_file()
     start("annotate", ["data=sample", f"human=[{run / 'human-sheet.csv'}]"], sweep=False, redo=False)
     assert json.loads((run / "human.json").read_text())["items"] == 20
+    with pytest.raises(ThinkusError, match="ratings may be in it"):
+        start("annotate", ["data=sample"], sweep=False, redo=True, human_sheet=20)
+    assert (run / "human.json").is_file(), "the time of those who rated is not thrown away"
     (run / "human-sheet.csv").unlink()
     with pytest.raises(ThinkusError, match="--human-sheet N"):
         start("annotate", ["data=sample", "human=[x.csv]"], sweep=False, redo=False)
@@ -381,3 +385,41 @@ def test_a_model_that_cannot_do_it_loses_nothing(workspace: Path, capsys: pytest
         "c003",
     ]
     assert "12 cut: the answer was cut at max_tokens" in capsys.readouterr().err
+
+
+def test_where_no_answer_comes_at_all_the_run_is_not_done(workspace: Path) -> None:
+    prepare(workspace, 5)
+    with serving(misbehaving.status(500, "on fire")) as server:
+        with pytest.raises(ThinkusError, match="not one answer came to 5 conversations"):
+            annotate(server)
+        assert manifest(run_of(workspace))["status"] == "failed"
+
+
+def test_a_preview_keeps_what_it_was_paid_for_when_the_money_runs_out(workspace: Path) -> None:
+    def behave(number: int, body: Body) -> Behaviour:
+        return misbehaving.status(402, "no credit") if number == 1 else misbehaving.drip("{}", every_s=0.02)
+
+    prepare(workspace, 5)
+    with serving(behave) as server, pytest.raises(ThinkusError, match="no credit"):
+        preview("annotate", said(server), 5, sweep=False)
+    store = sqlite3.connect(run_of(workspace) / "completions.sqlite")
+    assert store.execute("select count(*) from completions").fetchone()[0] >= 4
+    store.close()
+
+
+def test_an_overlay_is_joined_to_the_right_corpus_or_not_at_all(
+    thinkus: Callable[..., Finished], workspace: Path
+) -> None:
+    start("prepare", ["data=sample"], sweep=False, redo=False)
+    start("annotate", ["data=sample"], sweep=False, redo=False)
+    assert thinkus("share", "pack", "--text-free", "annotate/sample", "x.parquet").returncode == 0
+    prepare(workspace, 5)
+    wrong = thinkus("share", "unpack", "x.parquet", "annotate/jsonl")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "none of its 72 annotations fits" in wrong.stderr
+    start("prepare", ["data=sample", "root=elsewhere"], sweep=False, redo=False)
+    joined = thinkus("share", "unpack", "x.parquet", "annotate/sample", "root=elsewhere")
+    assert "72 annotations joined" in joined.stdout, joined.stderr
+    assert (workspace / "elsewhere/annotate/sample/records.jsonl").read_bytes() == (
+        run_of(workspace, "sample") / "records.jsonl"
+    ).read_bytes()

@@ -4,11 +4,17 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from thinkus.llm.budget import Budget
 from thinkus.llm.exchange import AttemptFailed, Backend, Completion, Kind, Request
 from thinkus.llm.limiter import Limiter
 from thinkus.llm.prices import Rates
 from thinkus.llm.store import ANSWERED, SENT, Attempt, Row, Store
+from thinkus.paths import without_home
+
+BROKEN_OFF = frozenset({"insufficient_system_resource", "abort", "error"})
+"""Ends that some servers give to what they did not finish."""
 
 
 class Attempts:
@@ -48,7 +54,7 @@ class Attempts:
                     words = failure.status, failure.retry_after_s, failure.detail
                     self._store.note(Attempt(number, failure.kind, key, time.time(), *words, usd=usd))
                     raise
-                usd = self._rates.usd(completion, began, time.time()) if self._rates else None
+                usd = self._cost(completion, began, most_usd)
                 tokens = completion.input_tokens, completion.output_tokens
                 ending = Attempt(number, ANSWERED, key, time.time(), None, None, None, *tokens, usd)
                 await self._store.put(as_row(completion), ending)
@@ -61,9 +67,11 @@ class Attempts:
     ) -> Completion:
         """In the slot that was taken, and out of it again."""
         try:
-            if self._budget.cap_usd is not None:
+            if most_usd:
                 # Known before it is sent, so that no kill makes us forget what it may have cost.
-                await self._store.note(Attempt(number, SENT, key, time.time(), usd=most_usd))
+                noted = self._store.note(Attempt(number, SENT, key, time.time(), usd=most_usd))
+                if self._budget.cap_usd is not None:
+                    await noted
             completion = await self._by_the_clock(request)
             self._limiter.succeed(sent_at)
             return completion
@@ -78,7 +86,22 @@ class Attempts:
         """A server can keep a connection alive for minutes with blank lines: only the wall's clock ends that."""
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._backend.complete(request)
+                completion = await self._backend.complete(request)
         except TimeoutError:
-            line = f"no answer within {self._deadline_s:g} s"
+            line = (
+                "no answer in time"
+                if self._deadline_s is None
+                else f"no answer within {self._deadline_s:g} s"
+            )
             raise AttemptFailed(Kind.TIMEOUT, line, may_be_billed=True) from None
+        if completion.finish in BROKEN_OFF:
+            line = f"the server broke off ({completion.finish})"
+            raise AttemptFailed(Kind.SERVER_ERROR, line, may_be_billed=True)
+        return replace(completion, served_model=without_home(completion.served_model))
+
+    def _cost(self, completion: Completion, began: float, most_usd: float) -> float | None:
+        """Where a server does not say what it used, it counts as all that was set aside."""
+        if self._rates is None:
+            return None
+        usd = self._rates.usd(completion, began, time.time())
+        return most_usd if usd is None else usd

@@ -32,6 +32,8 @@ class Budget:
         """Waits while others may still leave room."""
         if self.cap_usd is None:
             return
+        if self.cap_usd == 0:
+            raise BudgetReached(0.0, self.spent_usd)
         if self._waiting or not self._fits(usd):
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append((usd, turn))

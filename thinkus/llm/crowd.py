@@ -23,8 +23,10 @@ async def each(
     stopped: list[ThinkusError] = []
 
     async def carry_out() -> None:
-        while not stopped and (pulled := await pull()):
+        while not stopped:
             try:
+                if (pulled := await pull()) is None:
+                    return
                 result = await work(pulled[0])
             except ThinkusError as error:
                 stopped.append(error)

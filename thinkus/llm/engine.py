@@ -6,6 +6,7 @@ run (EngineStopped), after what is under way has ended, with everything kept tha
 
 import asyncio
 import random
+import re
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
@@ -13,6 +14,7 @@ from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Self
 
+from thinkus.console import say
 from thinkus.errors import ThinkusError
 from thinkus.llm.attempts import Attempts
 from thinkus.llm.budget import BudgetReached
@@ -42,8 +44,12 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 MOST_REFUSALS = 100
 """Of one request by 429, each waited for."""
+REFUSALS_TO_TELL = 3
 LONGEST_RETRY_AFTER_S = 3600.0
 """Who says to come back later than that means another day."""
+OF_ONE_REQUEST = frozenset({400, 403})
+"""Where others were answered, these are about what was said, as moderation sees it, and not about the key."""
+_DATE = re.compile(r"[-@:]v?\d[\d.-]*")
 WATCHED = 200
 FEWEST_WATCHED = 20
 
@@ -85,20 +91,24 @@ class Engine:
         self._flights: dict[bytes, asyncio.Future[Completion | Failure | None]] = {}
         self._watched: deque[bool] = deque(maxlen=WATCHED)
         """Of the last requests: whether all their tries failed."""
-        self._has_answered = False
+        self._has_answered = self._has_told = False
         self._stopped: EngineStopped | None = None
+        self._is_open = False
+        self._opening = asyncio.Lock()
         self._bell = asyncio.Event()
         """Rings when it stops, to wake who sleeps."""
 
     async def __aenter__(self) -> Self:
-        await self._backend.open()
+        if not hasattr(self._backend, "identity"):  # it has to look at a model's files first
+            await self._open()
         self._identity = identity_of(self._backend.identity)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._backend.close()
+        if self._is_open:
+            await self._backend.close()
 
     async def run(
         self, requests: Iterable[Request] | AsyncIterable[Request]
@@ -165,23 +175,43 @@ class Engine:
             return Row(key, content, self._identity, request.purpose, request.item, completion)
 
         tries = refusals = 0
+        if not self._is_open:
+            await self._open()
         while True:
             self.check()
             try:
                 completion = await self._attempts.make(request, key, as_row)
-            except BudgetReached as reached:
-                raise self._stop(str(reached)) from None
+            except (BudgetReached, ThinkusError) as reason:  # of the run, such as a disk that is full
+                raise self._stop(str(reason)) from None
             except AttemptFailed as failure:
+                if (
+                    self._has_answered
+                    and failure.status in OF_ONE_REQUEST
+                    and failure.kind in OF_THE_ENDPOINT
+                ):
+                    failure.kind = Kind.REFUSED
                 refusals += failure.kind is Kind.RATE_LIMITED
                 tries += failure.kind is not Kind.RATE_LIMITED
                 if self._is_final(failure, tries, refusals):
                     return self._given_up(failure)
+                if refusals == REFUSALS_TO_TELL and not (self._has_answered or self._has_told):
+                    self._has_told = True  # or it would look as if nothing went on
+                    say(
+                        f"{self._where}: refused for its rate limit ({failure.detail}); waits, and asks again"
+                    )
                 await self._pause(failure.retry_after_s, tries + refusals)
             else:
                 self._has_answered = True
                 self._watched.append(False)
                 self._tokens += (completion.input_tokens or 0) + (completion.output_tokens or 0)
                 return completion
+
+    async def _open(self) -> None:
+        """As late as can be: who only reads what is stored needs no key and no server."""
+        async with self._opening:
+            if not self._is_open:
+                await self._backend.open()
+                self._is_open = True
 
     def _is_final(self, failure: AttemptFailed, tries: int, refusals: int) -> bool:
         if failure.kind not in OF_THE_MOMENT or (failure.retry_after_s or 0.0) > LONGEST_RETRY_AFTER_S:
@@ -193,7 +223,7 @@ class Engine:
         line = explained(failure.kind, self._where, self._model, failure.detail)
         if failure.kind in OF_THE_ENDPOINT or (failure.retry_after_s or 0.0) > LONGEST_RETRY_AFTER_S:
             self._stop(line)
-        elif failure.kind in OF_THE_MOMENT:
+        elif failure.kind in OF_THE_MOMENT or (failure.kind is Kind.REFUSED and not self._has_answered):
             self._watched.append(True)
             if len(self._watched) >= FEWEST_WATCHED and 2 * sum(self._watched) > len(self._watched):
                 self._stop(f"{line} (so ended most of the last {len(self._watched)} requests)")
@@ -247,5 +277,4 @@ class Engine:
 def is_same_model(asked: str, served: str) -> bool:
     """A date or a provider's prefix does not make it another."""
     short, name = asked.rpartition("/")[2].lower(), served.rpartition("/")[2].lower()
-    rest = name.removeprefix(short)
-    return name == short or (rest != name and rest[:1] in "-@:" and any(c.isdigit() for c in rest))
+    return name == short or (name.startswith(short) and _DATE.fullmatch(name.removeprefix(short)) is not None)

@@ -1,12 +1,11 @@
 """Transformers in this process: for CPUs, and for models that are too small to need a server.
 
 One thread has the model. What waits goes through it together, but no text depends on what it was
-together with: rows do not see each other, and each draws from a generator of its own. Only the order
-of sums does; in float32 that is far below what tells two tokens apart, in a GPU's bfloat16 it may not be.
+together with: rows do not see each other, and each draws from a generator of its own. What is left is the
+order in which numbers are summed: in float32 that decides one token in some 300,000, in bfloat16 (on a GPU) more.
 """
 
 import asyncio
-import gc
 import hashlib
 import json
 import queue
@@ -111,7 +110,6 @@ class HuggingFace:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
         self._model = self._thread = None
-        gc.collect()
         if (torch := sys.modules.get("torch")) is not None:
             torch.cuda.empty_cache()
 
@@ -174,8 +172,10 @@ class HuggingFace:
                 )
                 row.resolve(completion)
         except Exception as error:
+            # Too little memory for these says nothing of others; anything else is a defect.
+            is_full = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
             for row in rows:
-                row.resolve(error)
+                row.resolve(AttemptFailed(Kind.SERVER_ERROR, str(error)) if is_full else error)
 
 
 def batches(rows: Sequence[_Row]) -> Iterator[list[_Row]]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from thinkus.belongings import PART, entries
 from thinkus.belongings import Kind as Belonging
-from thinkus.belongings import entries, kind_of
 from thinkus.config import Endpoint
 from thinkus.errors import ConfigError, ThinkusError
 from thinkus.llm.attempts import Attempts
@@ -17,8 +17,9 @@ from thinkus.llm.engine import Engine
 from thinkus.llm.exchange import Backend
 from thinkus.llm.limiter import Limiter
 from thinkus.llm.prices import Rates, rates_of
-from thinkus.llm.store import NAME, Store
+from thinkus.llm.store import NAME, Spent, Store
 from thinkus.runs import Run, Usage
+from thinkus.shards import Shard
 from thinkus.weights import find
 
 
@@ -32,27 +33,45 @@ class Models:
     async def __aenter__(self) -> Self:
         _allow_connections()
         directory = self._run.directory
-        others = [store for store in stores_of(_whole(directory)) if store.parent != directory]
+        whole, part = _place(directory)
+        others = [store for store in stores_of(whole) if store.parent != directory]
+        # What the parts were paid is the whole's; a part has a share of the cap, so that all keep to it.
+        self._paid_for = frozenset(others if part is None else ())
+        share = (
+            self._budget_usd if part is None or self._budget_usd is None else self._budget_usd / part.total
+        )
         if self._replay is not None:
             others += _to_replay(self._replay)
         self._store = Store(directory, others)
-        self._budget = Budget(self._budget_usd, (await self._store.spent()).usd)
+        spent = await self._spent()
+        self._had_spent_usd = spent.usd
+        if self._budget_usd and not spent.is_usd_known:
+            await self._store.close()
+            raise ThinkusError(
+                f"budget_usd: {directory} holds {spent.unpriced:,} answers of which nobody knows the price, so the "
+                "cap could not be kept; leave it away, or begin anew with name=OTHER replay= this run"
+            )
+        self._budget = Budget(share, spent.usd)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._run.usage = await self.usage()
-        await self._store.close()
+        try:
+            spent = await self._spent()
+            cost = spent.usd if spent.is_usd_known else None
+            self._run.usage = Usage(spent.input_tokens, spent.output_tokens, cost)
+        finally:
+            await self._store.close()
 
     def engine(self, endpoint: Endpoint, where: str, concurrency: int) -> AbstractAsyncContextManager[Engine]:
         backend = _backend(endpoint, where, self._run.directory)
         rates = self._rates(endpoint, where) if backend.is_billed else FREE
         self._is_priced &= rates is not None
+        is_recorded = endpoint.backend == "recorded"
+        budget = Budget(None) if is_recorded else self._budget  # those answers are there already
         limiter = Limiter(concurrency)
-        attempts = Attempts(
-            backend, self._store, limiter, self._budget, rates, endpoint.deadline_s, concurrency
-        )
+        attempts = Attempts(backend, self._store, limiter, budget, rates, endpoint.deadline_s, concurrency)
         model = endpoint.model or endpoint.name
         return Engine(
             backend,
@@ -62,7 +81,7 @@ class Models:
             where=where,
             model=model,
             concurrency=concurrency,
-            by_item=endpoint.backend == "recorded",
+            by_item=is_recorded,
         )
 
     @property
@@ -70,10 +89,14 @@ class Models:
         """So far, and by those before; None where a price is not known."""
         return self._budget.spent_usd if self._is_priced else None
 
-    async def usage(self) -> Usage:
+    @property
+    def spent_here_usd(self) -> float:
+        """By this process."""
+        return self._budget.spent_usd - self._had_spent_usd
+
+    async def _spent(self) -> Spent:
         """All that this run ever asked for, in this process and in those before it."""
-        spent = await self._store.spent()
-        return Usage(spent.input_tokens, spent.output_tokens, spent.usd if spent.is_usd_known else None)
+        return await self._store.spent() + self._store.spent_in_others(self._paid_for)
 
     def _rates(self, endpoint: Endpoint, where: str) -> Rates | None:
         rates = rates_of(endpoint)
@@ -109,8 +132,11 @@ def stores_of(run: Path) -> Iterator[Path]:
             yield directory / NAME
 
 
-def _whole(directory: Path) -> Path:
-    return directory.parent if kind_of(directory) is Belonging.PART else directory
+def _place(directory: Path) -> tuple[Path, Shard | None]:
+    """The run that a directory belongs to, and which part of it it is."""
+    if part := PART.fullmatch(directory.name):
+        return directory.parent, Shard(int(part[1]), int(part[2]))
+    return directory, None
 
 
 def _to_replay(run: Path) -> Sequence[Path]:

@@ -58,10 +58,10 @@ class Rates(msgspec.Struct, frozen=True):
         """Which moment counts is not always said: the dearer of both ends."""
         if completion.input_tokens is None or completion.output_tokens is None:
             return None
-        fresh = completion.input_tokens - completion.cached_tokens
+        cached = min(completion.cached_tokens, completion.input_tokens)
         cost = (
-            fresh * self.input
-            + completion.cached_tokens * self.cached_input
+            (completion.input_tokens - cached) * self.input
+            + cached * self.cached_input
             + completion.output_tokens * self.output
         )
         times = max(self.peak.times_at(began), self.peak.times_at(ended)) if self.peak else 1.0

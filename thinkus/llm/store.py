@@ -8,11 +8,12 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from thinkus.console import say
 from thinkus.errors import RunRefused, ThinkusError
 from thinkus.llm.exchange import Completion
 
@@ -40,6 +41,7 @@ create table attempts (
 FACTS = Completion.__struct_fields__
 _FACT_NAMES = ", ".join(FACTS)
 _WHOLE_ROW = f"select key, request, identity, purpose, item, {_FACT_NAMES} from completions where key = ?"
+_FOUND = f"select {_FACT_NAMES} from completions where key = ?"
 _INSERT = (
     f"insert or ignore into completions (key, request, identity, purpose, item, {_FACT_NAMES}) "
     f"values ({', '.join('?' * 13)})"
@@ -83,8 +85,16 @@ class Spent(NamedTuple):
     input_tokens: int
     output_tokens: int
     usd: float
-    is_usd_known: bool
+    unpriced: int
+    """Attempts that may have cost something, and nobody knows what."""
     attempts: int
+
+    @property
+    def is_usd_known(self) -> bool:
+        return not self.unpriced
+
+    def __add__(self, other: "Spent") -> "Spent":  # type: ignore[override]
+        return Spent._make(one + more for one, more in zip(self, other, strict=True))
 
 
 class Store:
@@ -94,7 +104,7 @@ class Store:
         self.path = directory / NAME
         self._reader = opened(self.path)
         self._writer = opened(self.path)
-        self._others = [opened_for_reading(path) for path in others]
+        self._others = {path: opened_for_reading(path) for path in others if has_answers(path)}
         self._waiting: list[tuple[str, tuple[Any, ...], asyncio.Future[None]]] = []
         self._flush: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "thinkus-store")
@@ -104,12 +114,19 @@ class Store:
 
     async def get(self, key: bytes) -> Completion | None:
         """What is found in another store becomes the run's own, so that the run stands alone."""
-        if row := self._reader.execute(
-            f"select {_FACT_NAMES} from completions where key = ?", (key,)
-        ).fetchone():
-            return Completion(**dict(zip(FACTS, row, strict=True)))
-        for other in self._others:
-            if row := other.execute(_WHOLE_ROW, (key,)).fetchone():
+        try:
+            if row := self._reader.execute(_FOUND, (key,)).fetchone():
+                return Completion(**dict(zip(FACTS, row, strict=True)))
+        except sqlite3.Error as error:
+            raise ThinkusError(_unreadable(self.path, error)) from None
+        for path, other in list(self._others.items()):
+            try:
+                row = other.execute(_WHOLE_ROW, (key,)).fetchone()
+            except sqlite3.Error as error:
+                del self._others[path]
+                say(f"{path}: cannot be read any more ({error}), so its answers are asked for again")
+                continue
+            if row:
                 await self._enqueue(_INSERT, row)
                 return Completion(**dict(zip(FACTS, row[-len(FACTS) :], strict=True)))
         return None
@@ -117,7 +134,7 @@ class Store:
     async def put(self, row: Row, attempt: Attempt) -> None:
         """Both are on the disk when this returns."""
         completion = row.completion
-        facts = (getattr(completion, name) for name in FACTS)
+        facts = (_storable(getattr(completion, name)) for name in FACTS)
         self.note(attempt)
         await self._enqueue(
             _INSERT, (row.key, row.request.decode(), row.identity.decode(), row.purpose, row.item, *facts)
@@ -132,15 +149,16 @@ class Store:
         return self._last_attempt
 
     async def spent(self) -> Spent:
-        """All that this run was asked to pay; an attempt without an end counts with what it may have cost."""
+        """All that was asked to be paid here; an attempt without an end counts with what it may have cost."""
         await self._drained()
-        ended = "select attempt from attempts where event != ?"
-        tokens_in, tokens_out, usd, unknown, attempts = self._reader.execute(
-            "select coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(usd), 0), "
-            f"count(*) - count(usd), count(*) from attempts where event != ? or attempt not in ({ended})",
-            (SENT, SENT),
-        ).fetchone()
-        return Spent(tokens_in, tokens_out, usd, unknown == 0, attempts)
+        return _spent_in(self._reader)
+
+    def spent_in_others(self, paths: Collection[Path]) -> Spent:
+        """The same of those of the other stores."""
+        total = Spent(0, 0, 0.0, 0, 0)
+        for path, other in self._others.items():
+            total += _spent_in(other) if path in paths else Spent(0, 0, 0.0, 0, 0)
+        return total
 
     async def close(self) -> None:
         with contextlib.suppress(ThinkusError):
@@ -151,7 +169,7 @@ class Store:
             # Leaves one ordinary file, which can also be read where nothing may be written.
             self._writer.execute("pragma journal_mode = delete")
         self._writer.close()
-        for other in self._others:
+        for other in self._others.values():
             other.close()
 
     def _enqueue(self, statement: str, values: tuple[Any, ...]) -> asyncio.Future[None]:
@@ -170,7 +188,7 @@ class Store:
             try:
                 if self._error is None:
                     await asyncio.get_running_loop().run_in_executor(self._thread, self._write, batch)
-            except sqlite3.Error as error:
+            except Exception as error:  # whatever it is: nobody may wait for ever
                 self._error = ThinkusError(
                     f"{self.path}: cannot be written ({error}); mend that, the same command goes on"
                 )
@@ -190,7 +208,31 @@ class Store:
 
     async def _drained(self) -> None:
         while self._flush is not None:
-            await self._flush
+            await asyncio.shield(self._flush)
+
+
+def _spent_in(store: sqlite3.Connection) -> Spent:
+    ended = "select attempt from attempts where event != ?"
+    found = store.execute(
+        "select coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(usd), 0.0), "
+        f"count(*) - count(usd), count(*) from attempts where event != ? or attempt not in ({ended})",
+        (SENT, SENT),
+    ).fetchone()
+    return Spent(*found)
+
+
+def _storable(value: object) -> object:
+    """Half of a character, as some servers send them, fits into no file."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def has_answers(path: Path) -> bool:
+    """Not yet, where another process is making it just now."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as store:
+            return _version(store) > 0
+    except sqlite3.Error:
+        return True  # what is wrong with it, its reader says
 
 
 def opened(path: Path) -> sqlite3.Connection:
@@ -264,7 +306,7 @@ def is_on_network(path: Path, mounts: str = "/proc/mounts") -> bool:
     except OSError:
         return False
     points = {words[1]: words[2] for line in lines if len(words := line.split()) > 2}
-    there = path.absolute()
+    there = path.resolve()
     while str(there) not in points and there != there.parent:
         there = there.parent
     return points.get(str(there)) in NETWORK_FILE_SYSTEMS

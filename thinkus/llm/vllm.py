@@ -56,7 +56,6 @@ _NOISE = re.compile(r"resource_tracker|warnings\.warn")
 
 class Vllm:
     is_billed = False
-    answers_by_item = False
 
     def __init__(
         self, endpoint: Endpoint, where: str, weights: str, identity_of_weights: str, log_directory: Path
@@ -190,15 +189,19 @@ class _Server:
 
     async def _keep(self) -> None:
         """A long run should outlive a crash or two, but not hide that it crashes always."""
-        for restart in range(1, MOST_RESTARTS + 1):
+        try:
+            for restart in range(1, MOST_RESTARTS + 1):
+                await _has_ended(self._process, math.inf)
+                self._is_settled.clear()
+                say(f"{self._where}: {self._why()}; it is started again ({restart} of {MOST_RESTARTS})")
+                with suppress(ThinkusError):  # the next round says why
+                    await self._start()
             await _has_ended(self._process, math.inf)
-            self._is_settled.clear()
-            say(f"{self._where}: {self._why()}; it is started again ({restart} of {MOST_RESTARTS})")
-            with suppress(ThinkusError):  # the next round says why
-                await self._start()
-        await _has_ended(self._process, math.inf)
-        self._lost = self._why()
-        self._is_settled.set()
+            self._lost = self._why()
+        except OSError as error:  # such as a log that cannot be written: nobody may wait for ever
+            self._lost = f"{self._name} cannot be started again ({error})"
+        finally:
+            self._is_settled.set()
 
     async def _start(self) -> None:
         """Until it answers; where it ends instead, the error has the reason out of its log."""

@@ -25,7 +25,19 @@ LONGEST_BELIEVED_S = 7 * 86_400
 """A Retry-After beyond that is a mistake of the server's."""
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 """Of an OSError: it is this machine that can open no more connections."""
-OURS = frozenset({"model", "messages", "stream", "n"})
+OURS = frozenset(
+    {
+        "model",
+        "models",
+        "messages",
+        "stream",
+        "n",
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "max_completion_tokens",
+    }
+)
 """What `extra` cannot hold: we say it ourselves, or could not read what comes back."""
 
 # Servers have no common word for these, only sentences; each stands for one that was seen.

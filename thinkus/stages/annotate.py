@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 from rich.console import Console
 
-from thinkus.belongings import HUMAN, SCRATCH, SHEET
+from thinkus.belongings import HUMAN, SCRATCH, SHEET, SHEET_PAGE
 from thinkus.config import AnnotateConfig
 from thinkus.console import bar, say
 from thinkus.errors import ThinkusError
@@ -54,7 +54,11 @@ PROMPTS_OF_THE_END = ("fulfilment", "terminal_thought")
 
 def inputs(config: AnnotateConfig, root: Path) -> dict[str, Input]:
     reference = run_reference("prepare", config.input or config.data.name)
-    directory, manifest = input_run(root, reference, f"thinkus prepare data={config.data.name}")
+    is_named = config.data.name == config.data.format
+    remedy = (
+        config.data.name if is_named else f"{config.data.format} data.name={config.data.name} data.path=..."
+    )
+    directory, manifest = input_run(root, reference, f"thinkus prepare data={remedy}")
     description = f"{manifest.counts['items']:,} conversations, {age(manifest)} old"
     return {"input": Input(str(directory), input_identity(manifest), description)}
 
@@ -87,11 +91,12 @@ def preview(config: AnnotateConfig, run: Run, count: int) -> None:
         ):
             made = _reconstruction(config, engine)
             first = list(islice(_chosen(config, read), count))
-            annotated = await asyncio.gather(*(made.annotate(conversation) for conversation in first))
+            annotated = {one.id: result async for one, result in each(first, made.annotate, engine.at_once)}
             engine.check()
         return [
             result if isinstance(result, Rejected) else replace(conversation, annotation=result)
-            for conversation, result in zip(first, annotated, strict=True)
+            for conversation in first
+            for result in [annotated[conversation.id]]
         ]
 
     results = asyncio.run(few())
@@ -107,6 +112,11 @@ def show_finished(directory: Path, count: int) -> None:
 
 def human_sheet(config: AnnotateConfig, directory: Path, count: int) -> None:
     """Draw thoughts of a finished run for people to rate."""
+    for drawn in (SHEET, SHEET_PAGE):
+        if (directory / drawn).exists():
+            raise ThinkusError(
+                f"--human-sheet: {directory / drawn} is there already, and ratings may be in it; move it away first"
+            )
     page, table = write_sheet(_annotated(directory), count, config.seed, directory)
     say(
         f"annotate: {page} (for a browser) and {table} (the same for a spreadsheet); "
@@ -160,9 +170,16 @@ async def _annotate(
             engine.check()
             for line in engine.summary():
                 say(f"annotate: {line}")
+            if size and not engine.served:
+                raise ThinkusError(
+                    f"annotate: not one answer came to {size:,} conversations, as said above; mend that, "
+                    "the same command goes on"
+                )
         _write(run, scratch, places)
     scratch_path.unlink()
     counts = counts_of(size, failed, made.answers)
+    if failed.total() == size:
+        say(f"annotate: not one of {size:,} conversations could be annotated; failures.jsonl says why")
     print_funnel(counts, run.usage)
     return counts
 
@@ -194,8 +211,8 @@ def _note(made: Reconstruction, models: Models, engine: Engine, size: int) -> st
     valid = sum(tally["valid"] for tally in made.answers.values())
     parts = [f"{valid / asked:.0%} valid" if asked else "", f"{engine.tokens_a_second:,.0f} tokens/s"]
     if models.spent_usd:
-        done = max(1, made.annotated)
-        parts.append(f"${models.spent_usd:,.2f} of about ${models.spent_usd * size / done:,.2f}")
+        rest = models.spent_here_usd / max(1, made.annotated) * (size - made.annotated)
+        parts.append(f"${models.spent_usd:,.2f} of about ${models.spent_usd + rest:,.2f}")
     return ", ".join(filter(None, parts))
 
 

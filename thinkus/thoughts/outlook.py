@@ -1,11 +1,13 @@
 """What annotating would take, before any money is spent: tokens counted on some, and what they cost."""
 
+import os
 from collections.abc import Callable, Iterable
 from itertools import islice
 
 from thinkus import prompts
 from thinkus.config import AnnotateConfig
 from thinkus.llm.exchange import Completion
+from thinkus.llm.litellm import SETTINGS
 from thinkus.llm.prices import Rates, rates_of
 from thinkus.records import Conversation
 from thinkus.thoughts.dialogue import render
@@ -88,9 +90,8 @@ def _characters(config: AnnotateConfig, conversation: Conversation) -> int:
 
 def _counter() -> tuple[Callable[[str], float], str]:
     try:
-        import os
-
-        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would ask the network
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
         from litellm.utils import encode
     except ImportError:
         return lambda text: len(text.encode()) / BYTES_A_TOKEN, "estimated from the length"

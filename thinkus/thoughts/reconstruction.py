@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -56,6 +57,8 @@ class Reconstruction:
         """By purpose: asked, valid, and each class of what could not be used."""
         self.annotated = 0
         """Conversations of which it is known what became of them."""
+        self._prompt = cache(prompts.load)
+        """Read once, so that an edit on the way cannot make two kinds of annotations."""
         self._engine = engine
         self._limits = limits
         self._protocol = protocol
@@ -90,18 +93,18 @@ class Reconstruction:
             return draft
 
         if self._scenario_only or not wants:
-            task, form = prompts.load("annotate/scenario").text, Json(keyed.ScenarioOnly)
+            task, form = self._prompt("annotate/scenario").text, Json(keyed.ScenarioOnly)
         elif self._protocol == "inline":
             turns = ", ".join(map(str, wants))
-            task, form = prompts.load("annotate/inline").fill(turns=turns), None
+            task, form = self._prompt("annotate/inline").fill(turns=turns), None
         else:
-            task, form = _keyed_task(wants), Json(keyed.Answer)
+            task, form = self._keyed_task(wants), Json(keyed.Answer)
         return await self._until_valid(conversation, "annotate", task, form, read)
 
     async def _with_the_end(self, conversation: Conversation, annotation: Annotation) -> Annotation:
         """In two steps: one alone was seen to drift from what people think."""
         motivation = annotation.motivation
-        task = prompts.load("annotate/fulfilment").fill(motivation=motivation)
+        task = self._prompt("annotate/fulfilment").fill(motivation=motivation)
         fulfilment, judged_by = await self._until_valid(
             conversation, "fulfilment", task, Json(Fulfilment), _judged
         )
@@ -111,7 +114,7 @@ class Reconstruction:
                 raise complaint
             return last
 
-        task = prompts.load("annotate/terminal_thought").fill(
+        task = self._prompt("annotate/terminal_thought").fill(
             motivation=motivation, fulfilled=fulfilment.fulfilled, reflection=fulfilment.reflection
         )
         last, written_by = await self._until_valid(
@@ -136,7 +139,7 @@ class Reconstruction:
         """Ask; and ask again with the complaint, showing the answer that it is about."""
         # The dialogue comes before the task, so that its later calls find it in the server's cache.
         first = (
-            Message("system", prompts.load("annotate/reader").text),
+            Message("system", self._prompt("annotate/reader").text),
             Message("user", f"{render(conversation)}\n\n{task}"),
         )
         messages: tuple[Message, ...] = first
@@ -158,7 +161,7 @@ class Reconstruction:
                 rejected = Rejected(invalid.kind, invalid.complaint, text)
                 if isinstance(outcome, Failure) and outcome.kind not in ASKED_AGAIN:
                     break
-                messages = first if not text.strip() else (*first, *_complaint(text, invalid.complaint))
+                messages = first if not text.strip() else (*first, *self._complaint(text, invalid.complaint))
             else:
                 tally["valid"] += 1
                 facts = outcome.completion
@@ -166,6 +169,20 @@ class Reconstruction:
                 by = AnsweredBy(purpose, facts.served_model, facts.at, facts.fingerprint, attempt + 1)
                 return value, by
         raise _GaveUp(rejected)
+
+    def _complaint(self, text: str, complaint: str) -> tuple[Message, Message]:
+        return (
+            Message("assistant", text),
+            Message("user", self._prompt("annotate/again").fill(complaint=complaint)),
+        )
+
+    def _keyed_task(self, wants: range) -> str:
+        first = wants[0]
+        return self._prompt("annotate/keyed").fill(
+            turns=", ".join(map(str, wants)),
+            first_turn=str(first),
+            first_relation="opens" if first == 1 else "follows",
+        )
 
 
 ASKED_AGAIN = OF_THE_ANSWER - {Kind.FILTERED}
@@ -180,22 +197,6 @@ def _value(outcome: Outcome) -> Any:
         Kind.OFF_FORM: f"it is not of the form that was asked for ({outcome.detail})",
     }
     raise Invalid(outcome.kind, words.get(outcome.kind, outcome.detail))
-
-
-def _complaint(text: str, complaint: str) -> tuple[Message, Message]:
-    return (
-        Message("assistant", text),
-        Message("user", prompts.load("annotate/again").fill(complaint=complaint)),
-    )
-
-
-def _keyed_task(wants: range) -> str:
-    first = wants[0]
-    return prompts.load("annotate/keyed").fill(
-        turns=", ".join(map(str, wants)),
-        first_turn=str(first),
-        first_relation="opens" if first == 1 else "follows",
-    )
 
 
 def _judged(fulfilment: Fulfilment) -> Fulfilment:
