@@ -295,7 +295,7 @@ class AnnotateConfig(StageConfig):
     scenario_only: bool
     max_attempts: Positive
     gates: Gates
-    human: Indifferent[list[str] | None]
+    human: Indifferent[str | list[str] | None]
     """Sheets that people have filled in; read once the run is done."""
     concurrency: Indifferent[Positive]
     budget_usd: Indifferent[Dollars | None]

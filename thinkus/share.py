@@ -74,6 +74,8 @@ def is_text_free(file: Path) -> bool:
 def unpack(file: Path, run: Path) -> tuple[int, int]:
     """Add a file's answers to a run, which need not have begun; returns how many are new, and how many came."""
     came = new = 0
+    if not file.is_file():
+        raise ThinkusError(f"{file}: there is no such file")
     try:
         with pq.ParquetFile(file, pre_buffer=False) as parquet:  # else it takes the whole file into memory
             _check(parquet.schema_arrow, file)

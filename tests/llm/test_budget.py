@@ -45,7 +45,9 @@ def test_the_last_room_is_waited_for_while_others_may_leave_it() -> None:
         late = asyncio.create_task(budget.reserve(0.5))
         await asyncio.sleep(0.01)
         budget.settle(0.5, 0.3)
-        with pytest.raises(BudgetReached, match=r"of \$1\.00 \$0\.7000 is spent"):
+        with pytest.raises(
+            BudgetReached, match=r"of \$1 \$0\.7 is spent, and the next request could cost up to \$0\.5"
+        ):
             await late
 
     asyncio.run(run())

@@ -182,5 +182,5 @@ def test_the_report_is_a_small_table(tmp_path: Path) -> None:
     print_report(read_sheet(files, conversations(), 1, 20), Console(file=out, width=100))
     assert "20 of 20 items rated by 2 raters" in out.getvalue()
     assert re.search(
-        r"plausible +5\.00 of \d+ +5\.00 of \d+ +1\.00 of 8 +100% of 20, 0\.00 apart", out.getvalue()
+        r"plausible +5\.00 \(n=\d+\) +5\.00 \(n=\d+\) +1\.00 \(n=8\) +100% of 20, 0\.00 apart", out.getvalue()
     )

@@ -10,10 +10,10 @@ from collections import deque
 class BudgetReached(Exception):
     """The next request could pass the cap, and nothing that is still under way can make room for it."""
 
-    def __init__(self, cap_usd: float, spent_usd: float) -> None:
+    def __init__(self, cap_usd: float, spent_usd: float, next_usd: float) -> None:
         super().__init__(
-            f"budget_usd: of ${cap_usd:,.2f} ${spent_usd:,.4f} is spent, and the next request could pass it; "
-            "raise budget_usd=, the same command goes on"
+            f"budget_usd: of ${cap_usd:.4g} ${spent_usd:.4g} is spent, and the next request could cost up to "
+            f"${next_usd:.4g}; raise budget_usd=, the same command goes on"
             if cap_usd
             else "budget_usd: is 0, so nothing may be asked, and not every answer is stored or in replay=; "
             "raise it, the same command goes on"
@@ -33,7 +33,7 @@ class Budget:
         if self.cap_usd is None:
             return
         if self.cap_usd == 0:
-            raise BudgetReached(0.0, self.spent_usd)
+            raise BudgetReached(0.0, self.spent_usd, usd)
         if self._waiting or not self._fits(usd):
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append((usd, turn))
@@ -77,6 +77,6 @@ class Budget:
                 turn.set_result(None)
             elif self._holders == 0:
                 self._waiting.popleft()
-                turn.set_exception(BudgetReached(self.cap_usd or 0.0, self.spent_usd))
+                turn.set_exception(BudgetReached(self.cap_usd or 0.0, self.spent_usd, usd))
             else:
                 return

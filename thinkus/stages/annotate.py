@@ -9,6 +9,7 @@ import csv
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -120,7 +121,7 @@ def human_sheet(config: AnnotateConfig, directory: Path, count: int) -> None:
     page, table = write_sheet(_annotated(directory), count, config.seed, directory)
     say(
         f"annotate: {page} (for a browser) and {table} (the same for a spreadsheet); "
-        "what people filled in is read back with human=[FILE]"
+        "what people filled in is read back with human=FILE"
     )
 
 
@@ -131,9 +132,9 @@ def human_report(config: AnnotateConfig, directory: Path) -> None:
         raise ThinkusError(f"human: no sheet was drawn from {directory}; draw one with --human-sheet N")
     with drawn.open(encoding="utf-8-sig", newline="") as file:
         count = sum(1 for _ in csv.DictReader(file))
-    report = read_sheet(
-        [expanded(sheet) for sheet in config.human or ()], _annotated(directory), config.seed, count
-    )
+    sheets = [config.human] if isinstance(config.human, str) else config.human or []
+    files = [expanded(sheet) for sheet in sheets]
+    report = read_sheet(files, _annotated(directory), config.seed, count)
     write_whole(directory / HUMAN, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     print_report(report, Console())
 
@@ -147,8 +148,7 @@ async def _annotate(
 ) -> dict[str, Any]:
     failed: Counter[str] = Counter()
     places: dict[int, _Place] = {}
-    scratch_path = run.scratch(SCRATCH)
-    with scratch_path.open("w+b") as scratch:
+    with _scratch(run) as scratch:
         async with (
             Models(run, budget_usd=config.budget_usd, replay=_replay(config)) as models,
             models.engine(config.annotator, WHERE, config.concurrency) as engine,
@@ -176,12 +176,21 @@ async def _annotate(
                     "the same command goes on"
                 )
         _write(run, scratch, places)
-    scratch_path.unlink()
     counts = counts_of(size, failed, made.answers)
     if failed.total() == size:
         say(f"annotate: not one of {size:,} conversations could be annotated; failures.jsonl says why")
     print_funnel(counts, run.usage)
     return counts
+
+
+@contextmanager
+def _scratch(run: Run) -> Iterator[BinaryIO]:
+    path = run.scratch(SCRATCH)
+    try:
+        with path.open("w+b") as file:
+            yield file
+    finally:
+        path.unlink(missing_ok=True)
 
 
 class _Place(NamedTuple):

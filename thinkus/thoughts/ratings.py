@@ -151,7 +151,7 @@ def print_report(report: Report, console: Console) -> None:
         table.add_column(column, justify="right" if column else "left")
     for name, answers in report.answers.items():
         cells = [
-            f"{measure.mean:.2f} of {measure.ratings:,}" if measure.mean is not None else "-"
+            f"{measure.mean:.2f} (n={measure.ratings:,})" if measure.mean is not None else "-"
             for measure in (answers.means[kind] for kind in KINDS)
         ]
         both = answers.agreement
