@@ -139,7 +139,7 @@ def through_engine(
     backend: Any, model: str, url: str, requests: int, directory: Path, watch: Watch, becomes: str = "asked"
 ) -> None:
     """As a stage does it: a run that is held, its store on the disk, outcomes as they end."""
-    from thinkus.config import Endpoint, Sampling
+    from thinkus.endpoint import Endpoint, Sampling
     from thinkus.llm.exchange import Answer, Request
     from thinkus.llm.models import Models
     from thinkus.records import Message

@@ -238,7 +238,11 @@ def test_an_interrupt_says_that_the_same_command_goes_on(workspace: Path) -> Non
     )
     (workspace / "own.jsonl").write_text(lines)
     command = [sys.executable, "-m", "thinkus", "prepare", "data=jsonl", "data.path=own.jsonl", "name=own"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+
+    def hear_ctrl_c() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # what runs in a shell's background is born deaf to it
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c) as child:
         assert child.stderr is not None
         while "writes outputs" not in (line := child.stderr.readline()):
             assert line, "it ended by itself"

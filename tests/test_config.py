@@ -7,9 +7,10 @@ import pytest
 from thinkus import paths
 from thinkus.cli import STAGES
 from thinkus.compose import jobs
-from thinkus.config import Data, dotted, what_counts
+from thinkus.config import Data
 from thinkus.errors import ConfigError
 from thinkus.help import group_keys, groups, keys
+from thinkus.schema import dotted, what_counts
 
 GOLDEN = Path(__file__).parent / "golden"
 OPTIONS = [

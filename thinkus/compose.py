@@ -29,11 +29,12 @@ from pydantic import ValidationError
 from yaml import MarkedYAMLError
 
 from thinkus import config as types
-from thinkus.config import StageConfig, dotted
+from thinkus.config import StageConfig
 from thinkus.errors import ConfigError, did_you_mean
 from thinkus.help import groups as groups_of
 from thinkus.identity import run_name
 from thinkus.paths import CONF, expanded, group_options, without_home
+from thinkus.schema import dotted
 
 HYDRA_VERSION = "1.3"
 

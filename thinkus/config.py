@@ -4,65 +4,22 @@ So `--show` is the whole truth, and a key that is missing or unknown is an error
 marked `Indifferent` cannot change the result: it stays out of a run's identity and name.
 """
 
-import re
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    field_validator,
-    model_validator,
+from pydantic import Field, model_validator
+
+from thinkus.endpoint import Endpoint, Sampling
+from thinkus.schema import (
+    Count,
+    Dollars,
+    Indifferent,
+    Place,
+    Positive,
+    RunName,
+    Schema,
+    Shard,
+    Share,
 )
-
-T = TypeVar("T")
-
-
-class IndifferentMark:
-    """Marks what may change without making another result."""
-
-
-Indifferent = Annotated[T, IndifferentMark()]
-
-
-def _check_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}", name):
-        raise ValueError(
-            "must be letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 120 "
-            f"(got {name[:40]!r})"
-        )
-    return name
-
-
-def _check_shard(text: str) -> str:
-    match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise ValueError(f"must be i/n with i from 1 to n, such as 3/8 (got {text[:40]!r})")
-    return text
-
-
-RunName = Annotated[str, AfterValidator(_check_name)]
-Shard = Annotated[str, AfterValidator(_check_shard)]
-_KEY_SHAPE = re.compile(
-    r"\b(sk|rk|pk|gsk|hf|xai|r8|nvapi|fw)[-_][A-Za-z0-9_-]{16,}|\bAIza[\w-]{30,}|\beyJ[\w-]{20,}"
-    r"|Bearer\s|://[^/\s]*@|\b(api[-_]?key|token|authorization|secret|password)['\"]?\s*[:=,]\s*['\"]?\S{8,}",
-    re.IGNORECASE,
-)
-"""Keys as providers make them."""
-_KEY_NAME = re.compile(r"api[-_]?key|secret|credential|authorization|cookie|password|\btoken$", re.IGNORECASE)
-"""Whatever is handed over under such a name."""
-Place = Annotated[str, StringConstraints(min_length=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(gt=0, lt=2**53)]
-Dollars = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0, lt=2**53)]
-
-
-class Schema(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-
 
 # Groups: one class for each folder of conf/ ------------------------------------------------
 
@@ -138,72 +95,6 @@ Cluster = Annotated[LocalCluster | SlurmCluster, Field(discriminator="name")]
 
 class Tracker(Schema):
     name: Literal["none", "wandb", "tensorboard"]
-
-
-class Sampling(Schema):
-    temperature: Annotated[float, Field(ge=0)]
-    top_p: Annotated[float, Field(gt=0, le=1)]
-    max_tokens: Positive
-
-
-class Price(Schema):
-    """US dollars a million tokens."""
-
-    input: Dollars
-    output: Dollars
-
-
-class Vllm(Schema):
-    """The server that thinkus starts, one a GPU."""
-
-    python: str | None
-    """Of the environment that holds vLLM; null: this one."""
-    memory_share: Annotated[float, Field(gt=0, le=1)]
-    """Of a GPU's memory."""
-    max_length: Positive | None
-    """Tokens of prompt and answer together; null: as long as the model allows."""
-    arguments: list[str]
-    """More words for `vllm serve`."""
-
-
-class Endpoint(Schema):
-    """A model that writes text, wherever it runs."""
-
-    name: RunName
-    backend: Literal["openai", "litellm", "vllm", "hf", "recorded"]
-    model: str | None
-    api_base: Indifferent[str | None]
-    api_key_env: Indifferent[str | None]
-    """The *name* of the environment variable that holds the key; a key itself is refused."""
-    structured: Literal["vllm", "schema", "json_object", "none"]
-    """How the server is told of the form that an answer must have; the form is checked in any case."""
-    extra: dict[str, Any] | None
-    """What the server is told besides, such as {thinking: {type: disabled}}."""
-    sampling: Sampling
-    price: Indifferent[Price | None]
-    """null: as in conf/prices.yaml, and unknown where that has none."""
-    deadline_s: Indifferent[Annotated[float, Field(gt=0)] | None]
-    """By the clock on the wall, for one attempt; null: none."""
-    vllm: Indifferent[Vllm | None]
-
-    @model_validator(mode="after")
-    def _holds_no_key(self) -> Self:
-        for field, value in dotted(self.model_dump(include={"model", "api_base", "extra", "vllm"})).items():
-            if value and (_KEY_SHAPE.search(f"{field}={value}") or _KEY_NAME.search(field)):
-                # Nor is the value repeated: it would stand in a log.
-                raise ValueError(
-                    f"{field} seems to hold a key; put the key into an environment variable and its name into "
-                    "api_key_env"
-                )
-        return self
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _is_a_name(cls, value: str | None) -> str | None:
-        if value is not None and not (value.isupper() and value.replace("_", "a").isalnum()):
-            # The value is not repeated: it may be the key itself.
-            raise ValueError("must be the name of an environment variable, such as OPENAI_API_KEY, not a key")
-        return value
 
 
 # Stages: one class for each conf/<stage>.yaml ------------------------------------------------
@@ -369,28 +260,3 @@ class ReportConfig(StageConfig):
     default_name = "report"
 
     input: Indifferent[str | None]
-
-
-def dotted(values: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """A nested mapping as dotted keys; lists and leaves are values."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            flat |= dotted(value, f"{above}{key}.")
-        else:
-            flat[f"{above}{key}"] = value
-    return flat
-
-
-def what_counts(config: BaseModel, above: str = "") -> dict[str, Any]:
-    """The dotted keys that can change the result, with their values."""
-    counting: dict[str, Any] = {}
-    for key, field in type(config).model_fields.items():
-        if any(isinstance(mark, IndifferentMark) for mark in field.metadata):
-            continue
-        value = getattr(config, key)
-        if isinstance(value, BaseModel):
-            counting |= what_counts(value, f"{above}{key}.")
-        else:
-            counting[above + key] = value
-    return counting

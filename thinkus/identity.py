@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from thinkus.config import StageConfig, dotted, what_counts
+from thinkus.config import StageConfig
 from thinkus.records import RECORD_SCHEMA
+from thinkus.schema import dotted, what_counts
 
 LONGEST_NAME = 120
 LONGEST_VALUE = 24

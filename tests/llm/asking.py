@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tests.llm.parts import endpoint, engine, request
-from thinkus.config import Price
+from thinkus.endpoint import Price
 from thinkus.files import write_whole
 from thinkus.llm.exchange import Answer
 from thinkus.llm.openai import OpenAI

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from thinkus.config import Endpoint, Sampling
+from thinkus.endpoint import Endpoint, Sampling
 from thinkus.llm.attempts import Attempts
 from thinkus.llm.budget import Budget
 from thinkus.llm.engine import Engine

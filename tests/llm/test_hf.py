@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from tests.llm.parts import endpoint, engine
-from thinkus.config import Sampling
+from thinkus.endpoint import Sampling
 from thinkus.errors import ThinkusError
 from thinkus.llm import hf
 from thinkus.llm.exchange import Answer, AttemptFailed, Completion, Kind, Request
@@ -370,6 +370,8 @@ def test_batches_are_bounded_and_hold_like_with_like(monkeypatch: pytest.MonkeyP
         assert height <= hf.MOST_ROWS
         assert len(batch) == 1 or height * max(row.width for row in batch) <= 4000
         assert len({bool(row.options) for row in batch}) == 1
+        widths = sorted(row.width for row in batch)
+        assert len(batch) <= hf.ENOUGH_ROWS or widths[-1] <= 2 * widths[0], "padding for the most part"
     assert len(made) < 60
 
 

@@ -15,7 +15,7 @@ from tests.llm.misbehaving import serving
 from tests.llm.parts import endpoint, request
 from tests.test_runs import manifest
 from thinkus import paths
-from thinkus.config import Endpoint, Price
+from thinkus.endpoint import Endpoint, Price
 from thinkus.errors import ConfigError, ThinkusError
 from thinkus.llm.engine import EngineStopped
 from thinkus.llm.exchange import Answer, Failure, Kind, Outcome, Request

@@ -15,7 +15,7 @@ import pytest
 
 from tests.llm import misbehaving
 from tests.llm.misbehaving import Behaviour, Server, answer, serving
-from thinkus.config import Endpoint
+from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm import openai, wire
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request

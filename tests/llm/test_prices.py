@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.llm.parts import completion, endpoint, request
-from thinkus.config import Price
+from thinkus.endpoint import Price
 from thinkus.llm.prices import Peak, Rates, rates_of
 
 DEEPSEEK = "https://api.deepseek.com/v1"

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from tests.llm.parts import endpoint, request
-from thinkus.config import Vllm as Options
+from thinkus.endpoint import Vllm as Options
 from thinkus.errors import ThinkusError
 from thinkus.llm import warden
 from thinkus.llm.exchange import AttemptFailed, Kind

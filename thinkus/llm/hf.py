@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thinkus.config import Endpoint, Sampling
+from thinkus.endpoint import Endpoint, Sampling
 from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request
 from thinkus.llm.forms import Choice
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 GATHER_S = 0.005
 """Whoever asks at the same time is to be answered together."""
 MOST_ROWS = 32
+ENOUGH_ROWS = 8
+"""With fewer a step takes nearly as long; from there on it pays to part the long from the short."""
 MOST_PADDED_TOKENS = 65_536
 """Of a batch, prompts and answers at their longest: what the cache of keys and values has to hold."""
 MOST_COLUMNS = 2048
@@ -184,7 +186,8 @@ def batches(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
     for row in sorted(rows, key=lambda row: (bool(row.options), row.width)):
         height = sum(len(other.options) or 1 for other in (*batch, row))
         is_full = height > MOST_ROWS or height * row.width > MOST_PADDED_TOKENS
-        if batch and (is_full or bool(batch[0].options) != bool(row.options)):
+        is_much_longer = len(batch) >= ENOUGH_ROWS and row.width > 2 * batch[0].width
+        if batch and (is_full or is_much_longer or bool(batch[0].options) != bool(row.options)):
             yield batch
             batch = []
         batch.append(row)

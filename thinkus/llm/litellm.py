@@ -9,11 +9,11 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from thinkus.config import Endpoint
+from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm import wire
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request
@@ -171,6 +171,15 @@ class LiteLLM:
         self, kind: Kind, error: BaseException, *, may_be_billed: bool = False
     ) -> AttemptFailed:
         return AttemptFailed(kind, wire.one_line(_bare(error), self._secrets), may_be_billed=may_be_billed)
+
+
+def token_counter() -> Callable[[str], int] | None:
+    """What counts a text's tokens as most hosted models would, near enough; None where litellm is not installed."""
+    try:
+        encode = _library().encode
+    except ThinkusError:
+        return None
+    return lambda text: len(encode(model="gpt-4", text=text))
 
 
 def _library() -> Any:

@@ -9,7 +9,7 @@ from typing import Self
 
 from thinkus.belongings import PART, entries
 from thinkus.belongings import Kind as Belonging
-from thinkus.config import Endpoint
+from thinkus.endpoint import Endpoint
 from thinkus.errors import ConfigError, ThinkusError
 from thinkus.llm.attempts import Attempts
 from thinkus.llm.budget import Budget

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from thinkus.config import Endpoint
+from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm import wire
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request

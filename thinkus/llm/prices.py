@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from omegaconf import OmegaConf
 
-from thinkus.config import Endpoint
+from thinkus.endpoint import Endpoint
 from thinkus.llm.exchange import Completion, Request
 from thinkus.paths import CONF
 

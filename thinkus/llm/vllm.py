@@ -20,8 +20,8 @@ from pathlib import Path
 import aiohttp
 
 from thinkus import facts
-from thinkus.config import Endpoint
 from thinkus.console import say
+from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm import wire
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request

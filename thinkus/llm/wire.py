@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from thinkus.config import Endpoint
+from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import Kind
 from thinkus.llm.forms import Choice, Form, Json

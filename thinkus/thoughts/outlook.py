@@ -1,13 +1,12 @@
 """What annotating would take, before any money is spent: tokens counted on some, and what they cost."""
 
-import os
 from collections.abc import Callable, Iterable
 from itertools import islice
 
 from thinkus import prompts
 from thinkus.config import AnnotateConfig
 from thinkus.llm.exchange import Completion
-from thinkus.llm.litellm import SETTINGS
+from thinkus.llm.litellm import token_counter
 from thinkus.llm.prices import Rates, rates_of
 from thinkus.records import Conversation
 from thinkus.thoughts.dialogue import render
@@ -89,13 +88,9 @@ def _characters(config: AnnotateConfig, conversation: Conversation) -> int:
 
 
 def _counter() -> tuple[Callable[[str], float], str]:
-    try:
-        for name, value in SETTINGS.items():
-            os.environ.setdefault(name, value)
-        from litellm.utils import encode
-    except ImportError:
-        return lambda text: len(text.encode()) / BYTES_A_TOKEN, "estimated from the length"
-    return lambda text: len(encode(model="gpt-4", text=text)), "counted on the prompts"
+    if (count := token_counter()) is not None:
+        return count, "counted on the prompts"
+    return lambda text: len(text.encode()) / BYTES_A_TOKEN, "estimated from the length"
 
 
 def _short(tokens: float) -> str:
