@@ -363,6 +363,7 @@ def test_batches_are_bounded_and_hold_like_with_like(monkeypatch: pytest.MonkeyP
     ]
     rows.append(hf._Row([0] * 9000, 0, 50))
     monkeypatch.setattr(hf, "MOST_PADDED_TOKENS", 4000)
+    monkeypatch.setattr(hf, "MOST_ROWS", 12)
     made = list(batches(rows))
     assert Counter(map(id, (row for batch in made for row in batch))) == Counter(map(id, rows))
     for batch in made:
@@ -370,9 +371,10 @@ def test_batches_are_bounded_and_hold_like_with_like(monkeypatch: pytest.MonkeyP
         assert height <= hf.MOST_ROWS
         assert len(batch) == 1 or height * max(row.width for row in batch) <= 4000
         assert len({bool(row.options) for row in batch}) == 1
-        widths = sorted(row.width for row in batch)
-        assert len(batch) <= hf.ENOUGH_ROWS or widths[-1] <= 2 * widths[0], "padding for the most part"
     assert len(made) < 60
+    few = [hf._Row([0] * length, 0, 50) for length in (*range(1, 9), 200, 201)]
+    assert [len(batch) for batch in batches(few)] == [8, 2]
+    assert [len(batch) for batch in batches(few[4:])] == [6]
 
 
 def threads() -> list[threading.Thread]:

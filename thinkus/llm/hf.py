@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 GATHER_S = 0.005
 """Whoever asks at the same time is to be answered together."""
 MOST_ROWS = 32
-ENOUGH_ROWS = 8
-"""With fewer a step takes nearly as long; from there on it pays to part the long from the short."""
+ENOUGH_ROWS = 8  # fewer take nearly as long for a step; from there on the long are parted from the short
 MOST_PADDED_TOKENS = 65_536
 """Of a batch, prompts and answers at their longest: what the cache of keys and values has to hold."""
 MOST_COLUMNS = 2048
