@@ -1,5 +1,6 @@
 """The configuration is complete, typed, and the same as the golden files say."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -109,10 +110,14 @@ def test_a_config_with_a_key_in_it_is_refused_without_repeating_it(word: str) ->
         assert secret not in told
 
 
-def test_what_only_sounds_like_a_key_is_none() -> None:
-    for word in (
+@pytest.mark.parametrize(
+    "word",
+    [
         "annotator.model=hf_user/tokenizer-7b",
         "annotator.extra={max_thinking_tokens: 12345678, key_frames: 5}",
         "annotator.api_base=http://localhost:8000/v1",
-    ):
-        jobs("annotate", [word], sweep=False)
+    ],
+)
+def test_what_only_sounds_like_a_key_is_taken_as_it_is(word: str) -> None:
+    (job,) = jobs("annotate", [word], sweep=False)
+    assert re.split(r"[=/{]", word)[-1].rstrip("}").split(":")[0] in job.yaml

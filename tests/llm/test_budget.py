@@ -73,6 +73,8 @@ def test_whoever_leaves_the_queue_gives_its_room_back() -> None:
         waiting.cancel()  # at the very moment when it was admitted
         await asyncio.sleep(0.01)
         await asyncio.wait_for(budget.reserve(1.0), 1)
+        assert waiting.cancelled()
+        assert budget.spent_usd == 0.0
 
     asyncio.run(run())
 

@@ -100,9 +100,7 @@ class Models:
 
     def _rates(self, endpoint: Endpoint, where: str) -> Rates | None:
         rates = rates_of(endpoint)
-        if rates is None and self._budget_usd == 0:
-            return PRICELESS
-        if rates is None and self._budget_usd is not None:
+        if rates is None and self._budget_usd:  # with 0 nothing is asked, whatever it costs
             raise ConfigError(
                 [
                     f"budget_usd: no price is known for {where}.model={endpoint.model}, so the cap could not be kept; "
@@ -121,8 +119,6 @@ def _allow_connections() -> None:
 
 
 FREE = Rates(0.0, 0.0, 0.0, max_tokens=0)
-PRICELESS = Rates(float("inf"), float("inf"), float("inf"), max_tokens=1)
-"""With budget_usd=0 nothing may be asked, whatever it costs."""
 
 
 def stores_of(run: Path) -> Iterator[Path]:

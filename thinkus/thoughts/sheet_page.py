@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
+from thinkus.belongings import SHEET, SHEET_PAGE
 from thinkus.console import say
 from thinkus.files import write_whole
 from thinkus.records import Conversation
@@ -32,7 +33,7 @@ def write_sheet(
             f"sheet: only {controls} of {len(items):,} items are controls, more do not pair up; raise the count"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    page, table = folder / "human-sheet.html", folder / "human-sheet.csv"
+    page, table = folder / SHEET_PAGE, folder / SHEET
     write_whole(page, _page(items).encode())
     write_whole(table, table_of(items).encode("utf-8-sig"))  # the mark tells spreadsheet programs what it is
     return page, table
