@@ -27,6 +27,9 @@ RESULTS = (
     "metrics.jsonl",
     "model",
     "checkpoints",
+    "training",
+    "tensorboard",
+    "wandb",
 )
 PAID_FOR = (
     "completions.sqlite",

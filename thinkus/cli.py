@@ -22,8 +22,9 @@ STAGES = {
     "judge": "Measure how close it comes to the real person.",
     "report": "Read finished runs and print tables.",
 }
-LOOKED_AT = ("annotate",)
-"""Stages whose results can be previewed, and rated by people."""
+PREVIEWED = ("annotate", "sft")
+RATED = ("annotate",)
+"""By people."""
 USER_ERROR = 2
 # Typer keeps click to itself; this is the base of all its complaints about flags.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -65,7 +66,7 @@ Redo = Annotated[bool, typer.Option("--redo", help="Derive a run again that is t
 
 
 Preview = Annotated[
-    int | None, typer.Option("--preview", metavar="N", min=1, help="Do the first N, print them, and stop.")
+    int | None, typer.Option("--preview", metavar="N", min=1, help="Print the first N and stop.")
 ]
 HumanSheet = Annotated[
     int | None, typer.Option("--human-sheet", metavar="N", min=1, help="Draw N results for people to rate.")
@@ -93,10 +94,10 @@ def _add_stage(stage: str, summary: str) -> None:
         else:
             launch.start(stage, words or [], sweep=multirun, redo=redo, human_sheet=human_sheet or 0)
 
-    if stage not in LOOKED_AT:
-        signature = inspect.signature(command)
-        kept = [one for name, one in signature.parameters.items() if name not in ("preview", "human_sheet")]
-        command.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+    stages = {"preview": PREVIEWED, "human_sheet": RATED}
+    signature = inspect.signature(command)
+    kept = [one for flag, one in signature.parameters.items() if stage in stages.get(flag, STAGES)]
+    command.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
     app.command(stage, help=summary, epilog=describe_keys(stage))(command)
 
 

@@ -77,6 +77,8 @@ class Zero(Schema):
 
 class LocalCluster(Schema):
     name: Literal["local"]
+    ranks: Positive | None
+    """Processes that train together; null: one for each GPU."""
 
 
 class SlurmCluster(Schema):
@@ -216,7 +218,10 @@ class SftConfig(StageConfig):
     layout: Literal["tree", "flat"]
     order: Literal["conversation", "sample"]
     loss_norm: Literal["token", "sample"]
-    max_tokens_per_rank: Indifferent[Positive]
+    max_tokens_per_rank: Indifferent[Positive | None]
+    gradient_checkpointing: Indifferent[bool | None]
+    checkpoint_steps: Indifferent[Positive]
+    budget_s: Annotated[float, Field(gt=0)] | None
 
 
 class SimulateConfig(StageConfig):

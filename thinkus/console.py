@@ -62,6 +62,16 @@ def bar(label: str, total: int | None, note: Callable[[], str] | None = None) ->
         yield move
 
 
+@contextmanager
+def gauge(label: str, total: float) -> Iterator[Callable[[float, str], None]]:
+    """A bar that is set: how far it has come, and what there is to say. Nothing is painted where nobody watches."""
+    console = Console(stderr=True)
+    columns = (TextColumn(label), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as painted:
+        task = painted.add_task(label, total=total, note="is being made ready")
+        yield lambda done, note: painted.update(task, completed=min(done, total), note=note)
+
+
 def funnel_table(counts: dict[str, Any], note: str | None) -> None:
     """What came in, what was taken by what, what came out; filters that took nothing share a line."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))

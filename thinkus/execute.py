@@ -117,9 +117,12 @@ def _carried_out(task: Task, target: Path) -> bool:
 
 
 def previewed(stage: str, config: StageConfig, name: str, config_yaml: str, count: int) -> None:
-    """Let a stage show the first results; what it asked for stays, so that the whole run need not ask again."""
+    """Let a stage show the first of what it reads or makes; what it asks for is not asked for again."""
     directory = run_directory(stage, config, name)
     work: Any = stages.load(stage)
+    if hasattr(work, "look"):  # at what it would read; nothing is made
+        work.look(config, directory.parent.parent, count)
+        return
     inputs = work.inputs(config, directory.parent.parent)
     fresh = _manifest(stage, name, config, inputs, work.prompts(config))
     if is_finished(directory, fresh):

@@ -60,6 +60,12 @@ def gpus() -> list[str]:
     return [line.strip() for line in listed.splitlines() if line.strip()]
 
 
+def gpu_memory_bytes() -> float:
+    """Of the smallest GPU."""
+    listed = _output("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
+    return min((float(line) * 2**20 for line in listed.splitlines()), default=0.0)
+
+
 def hardware() -> dict[str, Any]:
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return {

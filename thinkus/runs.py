@@ -5,6 +5,7 @@ finds "done" may trust what it lists. Same identity: done means skip, started me
 Another identity under the same name is refused with what differs.
 """
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -94,6 +95,12 @@ class Run:
         self._claim = claim
         self.counts: dict[str, Any] = {}
         self.usage = Usage()
+        self._passing: list[Path] = []
+
+    def passing(self, name: str) -> Path:
+        """A folder of the run's that is worth something until the run is done, and nothing after that."""
+        self._passing.append(self.directory / name)
+        return self._passing[-1]
 
     @contextmanager
     def output(self, name: str) -> Iterator[BinaryIO]:
@@ -113,6 +120,8 @@ class Run:
             for file in [self.directory / "config.yaml", *sorted(self.directory.glob("*.jsonl"))]
         }
         self._save(status="done", counts=self.counts, usage=self.usage, files=files, ended=now())
+        for folder in self._passing:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def fail(self, error: str) -> None:
         """What was written stays, and the same command goes on from there."""

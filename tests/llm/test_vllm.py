@@ -16,9 +16,9 @@ import msgspec
 import pytest
 
 from tests.llm.parts import endpoint, request
+from thinkus import warden
 from thinkus.endpoint import Vllm as Options
 from thinkus.errors import ThinkusError
-from thinkus.llm import warden
 from thinkus.llm.exchange import AttemptFailed, Kind
 from thinkus.llm.forms import Choice, Json
 from thinkus.llm.vllm import Vllm, gpus_of_a_server, reason, telling, visible_gpus

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import aiohttp
 
-from thinkus import facts
+from thinkus import facts, warden
 from thinkus.console import say
 from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
@@ -34,7 +34,7 @@ START_LIMIT_S = 3600.0
 """A large model on a slow network file system takes tens of minutes."""
 END_LIMIT_S = 30.0
 MOST_RESTARTS = 2
-WARDEN = Path(__file__).with_name("warden.py")
+WARDEN = Path(warden.__file__)
 LAST_BYTES = 200_000
 """Of a log, in which the reason of an end is looked for."""
 

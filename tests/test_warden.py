@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from thinkus.llm import warden
+from thinkus import warden
 
 WARDEN = [sys.executable, "-I", warden.__file__, "--"]
 # A server as bad as they come: each of these holds on to life in its own way.

@@ -1,0 +1,304 @@
+"""sft: trains a model to play the person, thought first, and leaves an ordinary Hugging Face model."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from rich.console import Console
+
+from thinkus import facts, weights
+from thinkus.config import SftConfig
+from thinkus.console import bar, gauge, say
+from thinkus.errors import ThinkusError
+from thinkus.records import read_conversations, to_line
+from thinkus.runs import Input, Run, age, input_identity, input_run, load_manifest, run_reference
+from thinkus.train import fitness, result, start
+from thinkus.train.encode import Encoder
+from thinkus.train.lessons import Lessons
+from thinkus.train.memory import Zero, least_that_fits, needed_bytes
+from thinkus.train.metrics import Evaluation, Follower, Line, StepFacts
+from thinkus.train.shelf import Shelf
+from thinkus.train.task import LIKELIHOODS, Task
+from thinkus.user import leaving
+from thinkus.user.preview import show
+from thinkus.user.samples import CONTINUES, ENDS, SITUATION, Teaching, Way
+from thinkus.weights import Weights
+
+WHERE = "model"
+MAX_TOKENS = {"cuda": 16_384, "cpu": 8_192}
+"""That a rank computes at once, where nobody says otherwise."""
+STEPS_LOOKED_AT = 100
+"""To tell how many tokens will be computed."""
+DOES: dict[Way, str] = {
+    "thinkingus": "Plays a person who talks to an assistant: writes what the person thinks, between <thought> and "
+    "</thought>, then what the person says; nothing after the thought is the person's leaving.",
+    "utterance_sft": "Plays a person who talks to an assistant: writes what the person says; nothing at all is the "
+    "person's leaving.",
+    "ending": "Says after a reply of the assistant's whether the person leaves: 1, or 0 where they go on.",
+}
+
+
+def inputs(config: SftConfig, root: Path) -> dict[str, Input]:
+    if not config.method.trained:
+        raise ThinkusError(
+            f"method: {config.method.name} asks a model as it is, so there is nothing to train; use it with "
+            f"thinkus simulate method={config.method.name} model={config.model.name}"
+        )
+    reference = run_reference("annotate", config.input or config.data.name)
+    directory, manifest = input_run(root, reference, f"thinkus annotate data={config.data.name}")
+    about = f"{manifest.counts['items']:,} conversations, {age(manifest)} old"
+    model = _weights(config)
+    return {
+        "input": Input(str(directory), input_identity(manifest), about),
+        "model": Input(model.name, model.identity, "the model to begin with"),
+    }
+
+
+def prompts(config: SftConfig) -> Sequence[str]:
+    return (SITUATION,)
+
+
+def plan(config: SftConfig, root: Path) -> list[str]:
+    """Without tokens, which only the model's tokenizer could count."""
+    read = Path(inputs(config, root)["input"].read)
+    trained = [one for one in read_conversations(read / "records.jsonl") if one.split != "test"]
+    a_conversation = 0 if config.method.name == "ending" else 1
+    samples = config.epochs * sum(one.user_turns + a_conversation for one in trained)
+    return [
+        f"trains {config.model.name} on {len(trained):,} conversations: {samples:,} samples in {config.epochs} epochs, "
+        f"{-(-samples // config.global_batch):,} steps of {config.global_batch}, less those that are too long",
+        f"on {', '.join(facts.gpus()) or 'the processor: no GPU was found'}",
+    ]
+
+
+def look(config: SftConfig, root: Path, count: int) -> None:
+    """Samples as the model will see them."""
+    read = Path(inputs(config, root)["input"].read)
+    workshop = Workshop(config)
+    taught = (one for one in read_conversations(read / "records.jsonl") if one.split != "test")
+    encoded = (one for conversation in taught for one in workshop.lessons.of(conversation))
+    show(islice(encoded, count), workshop.lessons.encoder, Console())
+
+
+def run(config: SftConfig, run: Run) -> None:
+    workshop = Workshop(config)
+    folder = run.passing("training")
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier process; what is dear lies in checkpoints/
+    counts = workshop.shelve(Path(run.inputs["input"]), folder, run)
+    shelf = Shelf(folder / "train")
+    task = workshop.task(run)
+    _say_plan(task, shelf)
+    with gauge("sft", task.budget_s or len(task.plan(shelf))) as show_at:
+        start.train(task, partial(_watch, task, show_at))
+    lines = Follower(run.directory / "metrics.jsonl").new()
+    run.counts = {**counts, **_outcome(lines)}
+    if task.labels:
+        run.counts["ending"] = _ending(folder)
+    made = folder / "model"
+    page = workshop.teaching.page
+    result.complete(made, workshop.tokenizer, page.chat_template, _card(config, run, lines))
+    result.put_in_place(made, run.directory / "model")
+    run.passing("checkpoints")
+
+
+class Workshop:
+    """What a training is made with, each part when it is first needed."""
+
+    def __init__(self, config: SftConfig) -> None:
+        self._config = config
+        self.folder = _weights(config).ready(WHERE)
+        self.shape = fitness.shape_of(self.folder)
+        self.tokenizer = weights.load_tokenizer(self.folder)
+        fitness.check_tokenizer(self.tokenizer)
+        way = cast(Way, config.method.name)
+        self.teaching = Teaching(way, config.history == "thoughts", config.first_thought)
+        self.labels: tuple[int, int] | None = None
+        if way == "ending":
+            goes_on, ends = (fitness.label_token(self.tokenizer, label) for label in (CONTINUES, ENDS))
+            self.labels = (goes_on, ends)
+        encoder = Encoder(
+            self.tokenizer,
+            self.teaching.page,
+            max_length=config.max_length,
+            overlong=config.overlong,
+            is_label=way == "ending",
+        )
+        self.lessons = Lessons(self.teaching, encoder, config.loss_norm, config.seed)
+
+    def shelve(self, read: Path, folder: Path, run: Run) -> dict[str, Any]:
+        """The samples, where the ranks find them; counted and said."""
+        manifest = load_manifest(read)
+        assert manifest is not None
+        with bar("sft", manifest.counts["items"]) as move:
+            counts = self.lessons.shelve(read_conversations(read / "records.jsonl"), folder, move)
+        with run.output("failures.jsonl") as failures:
+            failures.writelines(map(to_line, self.lessons.encoder.failures))
+        if not counts["train"]["samples"]:
+            raise ThinkusError(_nothing_to_teach(self._config, read, counts["train"]))
+        for side, tally in counts.items():
+            lost = [
+                f"{count:,} {kind}"
+                for kind, count in tally.items()
+                if kind not in ("samples", "conversations")
+            ]
+            if tally:
+                say(
+                    f"sft: {side.replace('_', ' ')}: {tally['samples']:,} samples of {tally['conversations']:,} "
+                    f"conversations{' (' + ', '.join(lost) + ')' if lost else ''}"
+                )
+        return {"items": counts["train"]["samples"], **{side: dict(tally) for side, tally in counts.items()}}
+
+    def task(self, run: Run) -> Task:
+        config = self._config
+        device = _device()
+        ranks = _ranks(config)
+        max_tokens = config.max_tokens_per_rank or MAX_TOKENS[device]
+        zero = self._zero(device, ranks, max_tokens)
+        return Task(
+            run=str(run.directory.absolute()),
+            name=run.manifest.name,
+            identity=run.manifest.identity,
+            weights=str(self.folder.absolute()),
+            device=device,
+            ranks=ranks,
+            zero_stage=zero.stage,
+            offload=zero.offload,
+            gradient_checkpointing=_or(config.gradient_checkpointing, device == "cuda"),
+            seed=config.seed,
+            epochs=config.epochs,
+            lr=config.lr,
+            warmup_share=config.warmup_share,
+            weight_decay=config.weight_decay,
+            max_grad_norm=config.max_grad_norm,
+            global_batch=config.global_batch,
+            max_tokens=max_tokens,
+            layout=config.layout,
+            order=config.order,
+            checkpoint_steps=config.checkpoint_steps,
+            budget_s=config.budget_s,
+            labels=self.labels,
+            tracker=config.tracker.name,
+        )
+
+    def _zero(self, device: str, ranks: int, max_tokens: int) -> Zero:
+        asked = self._config.zero
+        if asked.stage is not None:
+            return Zero(asked.stage, bool(asked.offload))
+        if device == "cpu":
+            return Zero(0, False)
+        parameters = self._config.model.parameters
+        has = facts.gpu_memory_bytes()
+        zero = least_that_fits(has, ranks, parameters, self.shape, max_tokens)
+        needs = needed_bytes(zero, ranks, parameters, self.shape, max_tokens)
+        say(f"sft: zero: {zero}, about {needs / 1e9:,.0f} of {has / 1e9:,.0f} GB of each GPU")
+        return zero
+
+
+def _weights(config: SftConfig) -> Weights:
+    model = config.model
+    return weights.locate(model.name, model.source, model.weights, WHERE)
+
+
+def _ranks(config: SftConfig) -> int:
+    asked = config.cluster.ranks if config.cluster.name == "local" else None
+    return asked or len(facts.gpus()) or 1
+
+
+def _device() -> Literal["cpu", "cuda"]:
+    """By the driver's own tool, as the ranks will find it."""
+    return "cuda" if facts.gpus() else "cpu"
+
+
+def _nothing_to_teach(config: SftConfig, read: Path, tally: Counter[str]) -> str:
+    if not tally:
+        return f"input: {read} has no conversation in its split train; prepare with data.train= above 0"
+    reasons = ", ".join(f"{count:,} {kind}" for kind, count in tally.items() if count)
+    if tally["too_long"] or tally["cannot_fit"]:
+        return f"max_length: no sample fits in {config.max_length:,} tokens ({reasons}); raise it"
+    again = " first_thought=true" if tally["no_first_thought"] else ""
+    return (
+        f"input: no conversation of {read} has what method={config.method.name} teaches ({reasons}); annotate it "
+        f"with thoughts (thinkus annotate data={config.data.name}{again}), or train method=utterance_sft"
+    )
+
+
+def _say_plan(task: Task, shelf: Shelf) -> None:
+    plan = task.plan(shelf)
+    steps = [plan[number] for number in range(min(len(plan), STEPS_LOOKED_AT))]
+    physical = sum(pack.tokens for step in steps for packs in step.ranks for pack in packs)
+    logical = sum(int(shelf.samples.length[step.samples].sum()) for step in steps)
+    say(
+        f"sft: {len(plan):,} steps of {task.global_batch} samples, {logical / physical:.2f} times fewer tokens to "
+        f"compute than they hold; {task.ranks} process{'es' * (task.ranks > 1)} on {task.device}, "
+        f"{Zero(task.zero_stage, task.offload)}"
+    )
+
+
+def _watch(task: Task, show_at: Callable[[float, str], None], line: Line) -> None:
+    if isinstance(line, Evaluation):
+        say(
+            f"sft: after {line.step:,} steps: loss on the test split {line.loss:.4f} ({line.samples:,} samples)"
+        )
+        return
+    note = f"step {line.step:,}, loss {line.loss:.3f}, {line.physical_tokens / line.seconds:,.0f} tokens/s"
+    if task.budget_s is None:
+        show_at(line.step, note)
+    else:
+        show_at(line.elapsed_s, f"{note}, {line.elapsed_s:,.0f} of {task.budget_s:,.0f} s")
+
+
+def _outcome(lines: Sequence[Line]) -> dict[str, Any]:
+    steps = [line for line in lines if isinstance(line, StepFacts)]
+    tests = [line for line in lines if isinstance(line, Evaluation)]
+    return {
+        "steps": steps[-1].step,
+        "loss": steps[-1].loss,
+        "test_loss": tests[-1].loss if tests else None,
+        "physical_tokens": sum(line.physical_tokens for line in steps),
+        "logical_tokens": sum(line.logical_tokens for line in steps),
+        "seconds": steps[-1].elapsed_s,
+        "memory_gb": steps[-1].memory_gb,
+    }
+
+
+def _ending(folder: Path) -> dict[str, Any]:
+    """The threshold from what was held out, and how good it is on the test split."""
+    judged = json.loads((folder / LIKELIHOODS).read_bytes())
+    held_out, test = ([(was, likely) for _, was, likely in judged[side]] for side in ("held_out", "test"))
+    threshold = leaving.best_threshold(held_out)
+    found = leaving.quality(test, threshold)
+    say(
+        f"sft: ends of the test split at a threshold of {threshold:.3f}: precision {found.precision:.3f}, recall "
+        f"{found.recall:.3f}, F1 {found.f1:.3f} ({found.ends:,} ends among {found.positions:,} replies)"
+    )
+    return {
+        "threshold": threshold,
+        "held_out": leaving.quality(held_out, threshold)._asdict(),
+        "test": found._asdict(),
+    }
+
+
+def _card(config: SftConfig, run: Run, lines: Sequence[Line]) -> str:
+    outcome = _outcome(lines)
+    told = {
+        "method": config.method.name,
+        "history": config.history,
+        "first thought": "yes" if config.first_thought else "no",
+        "base model": config.model.weights or config.model.name,
+        "corpus": f"{config.data.name}, {run.counts['items']:,} samples",
+        "training": f"{outcome['steps']:,} steps of {config.global_batch}, lr {config.lr:g}, seed {config.seed}",
+        "loss": f"{outcome['loss']:.4f} in the last step, {outcome['test_loss'] or float('nan'):.4f} on the test split",
+        "made by": f"thinkus {run.manifest.thinkus} ({run.manifest.git_commit or 'no checkout'})",
+        "identity": run.manifest.identity,
+    }
+    base = config.model.weights or config.model.name
+    return result.card(run.manifest.name, base, told, DOES[cast(Way, config.method.name)])
+
+
+def _or(said: bool | None, usual: bool) -> bool:
+    return usual if said is None else said

@@ -1,0 +1,1 @@
+"""Training: samples to trees, trees to steps, one rank's loop, and its launcher."""

@@ -1,0 +1,85 @@
+"""`metrics.jsonl`: a line for each step and each evaluation, as it happens; whoever watches reads it too."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from thinkus.files import write_whole
+
+
+class StepFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="step", tag_field="kind"):
+    step: int
+    epoch: float
+    loss: float
+    """Of the step's samples, before the step."""
+    lr: float
+    gradient_norm: float
+    physical_tokens: int
+    """Those that were computed."""
+    logical_tokens: int
+    """Those of the samples, had each been computed by itself."""
+    targets: int
+    seconds: float
+    elapsed_s: float
+    memory_gb: float
+    """The most that a rank of this machine has held so far: of the GPU, or of the process."""
+    peak_share: float | None = None
+    """Of what the GPU could compute in bfloat16, where that is known; recomputation does not count."""
+
+
+class Evaluation(
+    msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="evaluation", tag_field="kind"
+):
+    step: int
+    """After so many steps."""
+    loss: float
+    """On the test split."""
+    samples: int
+
+
+Line = StepFacts | Evaluation
+
+
+class Metrics:
+    """The file, for the one rank that writes it."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def cut(self, steps: int) -> list[Line]:
+        """Forget what came after so many steps: it will come again."""
+        kept = [line for line in Follower(self._file).new() if line.step <= steps] if steps else []
+        write_whole(self._file, b"".join(map(_encoded, kept)))
+        return kept
+
+    def add(self, line: Line) -> None:
+        with self._file.open("ab") as file:
+            file.write(_encoded(line))
+
+
+class Follower:
+    """Whoever watches: the lines that are new at each look, and all of them where the file was cut."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._seen = 0
+        self._which: int | None = None
+
+    def new(self) -> list[Line]:
+        try:
+            with self._file.open("rb") as file:
+                which = os.fstat(file.fileno()).st_ino
+                if which != self._which:
+                    self._which, self._seen = which, 0
+                file.seek(self._seen)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        whole = content[: content.rfind(b"\n") + 1]  # the last may not be written to its end
+        self._seen += len(whole)
+        return [msgspec.json.decode(line, type=Line) for line in whole.splitlines()]
+
+
+def _encoded(line: Line) -> bytes:
+    return msgspec.json.encode(line) + b"\n"
