@@ -19,6 +19,8 @@ HUMAN = "human.json"
 """What people said of a run's results."""
 SHEET = "human-sheet.csv"
 SHEET_PAGE = "human-sheet.html"
+TRAINING = "training"
+"""Samples and logs, made anew each time; what is dear of a training lies in its checkpoints."""
 RESULTS = (
     MANIFEST,
     "config.yaml",
@@ -27,7 +29,7 @@ RESULTS = (
     "metrics.jsonl",
     "model",
     "checkpoints",
-    "training",
+    TRAINING,
     "tensorboard",
     "wandb",
 )
@@ -90,7 +92,7 @@ def entries(directory: Path, *kinds: Kind) -> list[Path]:
 def is_bare(directory: Path) -> bool:
     """Whether a run ended before it made anything that could be lost."""
     made = entries(directory, Kind.RESULT, Kind.PAID_FOR, Kind.PART, Kind.STRANGER)
-    return all(entry.name in (MANIFEST, "config.yaml") for entry in made)
+    return all(entry.name in (MANIFEST, "config.yaml", TRAINING) for entry in made)
 
 
 def refuse_to_clear(directory: Path) -> None:

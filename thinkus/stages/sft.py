@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 from rich.console import Console
 
 from thinkus import facts, weights
+from thinkus.belongings import TRAINING
 from thinkus.config import SftConfig
 from thinkus.console import bar, gauge, say
 from thinkus.errors import ThinkusError
@@ -87,7 +88,7 @@ def look(config: SftConfig, root: Path, count: int) -> None:
 
 def run(config: SftConfig, run: Run) -> None:
     workshop = Workshop(config)
-    folder = run.passing("training")
+    folder = run.passing(TRAINING)
     shutil.rmtree(folder, ignore_errors=True)  # of an earlier process; what is dear lies in checkpoints/
     counts = workshop.shelve(Path(run.inputs["input"]), folder, run)
     shelf = Shelf(folder / "train")
@@ -136,10 +137,10 @@ class Workshop:
         assert manifest is not None
         with bar("sft", manifest.counts["items"]) as move:
             counts = self.lessons.shelve(read_conversations(read / "records.jsonl"), folder, move)
-        with run.output("failures.jsonl") as failures:
-            failures.writelines(map(to_line, self.lessons.encoder.failures))
         if not counts["train"]["samples"]:
             raise ThinkusError(_nothing_to_teach(self._config, read, counts["train"]))
+        with run.output("failures.jsonl") as failures:
+            failures.writelines(map(to_line, self.lessons.encoder.failures))
         for side, tally in counts.items():
             lost = [
                 f"{count:,} {kind}"

@@ -58,14 +58,15 @@ class Rank:
         done = self._resumed()
         if done == 0:
             self._compare_layouts(self._plan[0])
-            self._evaluate(0)
+            if self.task.budget_s is None:  # whoever counts seconds wants them spent on steps
+                self._evaluate(0)
         while done < len(self._plan) and not self._is_time_over():
             self._take(done, self._plan[done])
             done += 1
             is_last = done == len(self._plan) or self._is_time_over()
             if is_last or done in self._plan.ends_of_epochs():
                 self._evaluate(done)
-            if is_last or done % self.task.checkpoint_steps == 0:
+            if not is_last and done % self.task.checkpoint_steps == 0:
                 self._checkpoints.save(self.engine, done, {"step": done, "elapsed_s": self._elapsed_s})
 
     def export(self, folder: Path) -> None:

@@ -1,0 +1,346 @@
+"""sft, end to end: from annotated conversations to a model that others load; and every way not to get there."""
+
+import asyncio
+import json
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.conftest import Finished
+from tests.llm.test_vllm import REAL_PYTHON, keeper, opened
+from tests.train.parts import annotated, conversations
+from thinkus import weights
+from thinkus.errors import ThinkusError
+from thinkus.launch import preview, start
+from thinkus.llm.exchange import Completion, Request
+from thinkus.records import Failure, Message, read_records
+from thinkus.runs import load_manifest
+from thinkus.train.metrics import Follower, StepFacts
+from thinkus.user.samples import Teaching
+
+USUAL = ["model=tiny", "data=jsonl", "data.name=chats", "epochs=2", "global_batch=6", "lr=3e-3"]
+Thinkus = Callable[..., Finished]
+
+
+@pytest.fixture(autouse=True)
+def one_tiny_model(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made once for all tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def train(*words: str, redo: bool = False) -> Path:
+    name = next((word.partition("=")[2] for word in words if word.startswith("name=")), "made")
+    start("sft", [*USUAL, f"name={name}", *words], sweep=False, redo=redo)
+    return Path("outputs/sft") / name
+
+
+def losses(run: Path) -> list[float]:
+    return [line.loss for line in Follower(run / "metrics.jsonl").new()]
+
+
+@pytest.fixture
+def chats(workspace: Path) -> Path:
+    return annotated(workspace / "outputs", conversations(14), "chats")
+
+
+def test_the_result_is_an_ordinary_model(chats: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    run = train()
+    assert {entry.name for entry in run.iterdir()} == {
+        *("config.yaml", "run.json", "failures.jsonl", "metrics.jsonl", "model"),
+        *(entry.name for entry in run.glob("claim-*")),
+    }
+    tokenizer = AutoTokenizer.from_pretrained(run / "model")
+    model = AutoModelForCausalLM.from_pretrained(run / "model")
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+    chat = [
+        {"role": "system", "content": "S"},
+        {"role": "assistant", "content": "<thought>t</thought>Hello"},
+        {"role": "user", "content": "Hi"},
+    ]
+    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    assert text == "<s>S\n\n### Person:\nHello</s>\n\n### Assistant:\nHi</s>\n\n### Person:\n"
+    asked = tokenizer(text, add_special_tokens=False, return_tensors="pt")
+    assert model.generate(**asked, max_new_tokens=5).shape[1] > asked["input_ids"].shape[1]
+    manifest = load_manifest(run)
+    assert manifest is not None
+    # Of fourteen conversations three are for the test; c000 to c013 have one to four turns by turns.
+    assert manifest.counts["train"] == {"samples": 38, "conversations": 11}
+    assert manifest.counts["test"] == {"samples": 9, "conversations": 3}
+    assert manifest.counts["test_loss"] < losses(run)[0]
+    card = (run / "model" / "README.md").read_text()
+    assert manifest.identity in card
+    assert "impersonate" in card
+    said = capfd.readouterr().err
+    assert "38 samples of 11 conversations" in said
+    assert "times fewer tokens" in said
+    start("sft", [*USUAL, "name=made"], sweep=False, redo=False)
+    assert "is already done" in capfd.readouterr().err
+
+
+def test_the_saved_weights_are_those_that_were_tested(chats: Path) -> None:
+    """The loss of the saved model, by transformers alone, is the last one that the training told."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    run = train("method=utterance_sft")
+    model = AutoModelForCausalLM.from_pretrained(run / "model")
+    tokenizer = weights.load_tokenizer(run / "model")
+    teaching = Teaching("utterance_sft", keeps_thoughts=False, first_thought=False)
+    total = tokens = 0.0
+    for conversation in conversations(14)[:3]:
+        for sample in teaching.samples(conversation):
+            history: list[Any] = [message._asdict() for message in sample.history]
+            given = tokenizer.apply_chat_template(history, add_generation_prompt=True, return_dict=False)
+            target = [
+                *tokenizer(sample.target, add_special_tokens=False)["input_ids"],
+                tokenizer.eos_token_id,
+            ]
+            labels = torch.tensor([[-100] * len(given) + target])
+            with torch.no_grad():
+                loss = model(input_ids=torch.tensor([[*given, *target]]), labels=labels).loss.item()
+            total += loss * len(target)
+            tokens += len(target)
+    assert losses(run)[-1] == pytest.approx(total / tokens, rel=1e-5)
+
+
+def test_killed_at_random_and_gone_on_the_losses_are_the_same(chats: Path) -> None:
+    undisturbed = train("name=undisturbed", "checkpoint_steps=3", "epochs=6")
+    moments = random.Random(7)
+    command = [
+        sys.executable,
+        "-m",
+        "thinkus",
+        "sft",
+        *USUAL,
+        "name=killed",
+        "checkpoint_steps=3",
+        "epochs=6",
+    ]
+    kills = 0
+    while True:
+        child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            # Mostly when steps are being taken, sometimes before.
+            assert child.wait(moments.uniform(2, 8) if kills < 4 else 60) == 0
+            break
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            kills += 1
+    assert kills >= 2
+    run = Path("outputs/sft/killed")
+    assert losses(run) == losses(undisturbed)
+    assert (run / "model" / "model.safetensors").read_bytes() == (
+        undisturbed / "model" / "model.safetensors"
+    ).read_bytes()
+    assert not (run / "checkpoints").exists()
+    assert not (run / "training").exists()
+
+
+def test_no_rank_outlives_its_parent(chats: Path) -> None:
+    command = [sys.executable, "-m", "thinkus", "sft", *USUAL, "cluster.ranks=2", "epochs=500"]
+    child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while not list(Path("outputs/sft").glob("*/metrics.jsonl")) and time.monotonic() < until:
+            time.sleep(0.1)
+        ranks = _workers()
+        assert len(ranks) >= 2
+    finally:
+        child.kill()
+        child.wait()
+    until = time.monotonic() + 10
+    while (left := ranks & _workers()) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not left
+
+
+def _workers() -> set[int]:
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"thinkus.train.worker" in words and str(Path.cwd()).encode() in words:
+            found.add(int(entry.name))
+    return found
+
+
+def test_ending_finds_a_threshold_and_says_how_good_it_is(
+    workspace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    annotated(workspace / "outputs", conversations(60, test=12), "chats")
+    run = train("method=ending", "epochs=1", "cluster.ranks=2")
+    manifest = load_manifest(run)
+    assert manifest is not None
+    ending = manifest.counts["ending"]
+    assert 0 < ending["threshold"] < 1
+    # Twelve conversations of one to four turns: a position after each reply, an end in each.
+    assert ending["test"]["positions"] == 3 * (1 + 2 + 3 + 4)
+    assert ending["test"]["ends"] == 12
+    assert ending["held_out"]["ends"] == manifest.counts["held_out"]["conversations"] > 0
+    said = re.search(r"precision ([\d.]+), recall ([\d.]+), F1 ([\d.]+)", capfd.readouterr().err)
+    assert said is not None
+    assert [float(figure) for figure in said.groups()] == [
+        pytest.approx(ending["test"][name], abs=5e-4) for name in ("precision", "recall", "f1")
+    ]
+    template = (run / "model" / "chat_template.jinja").read_text()
+    assert "1 (yes) or 0 (no)" in template
+
+
+def test_what_is_too_long_is_counted_and_kept_apart(chats: Path) -> None:
+    run = train("max_length=330", "epochs=1")
+    manifest = load_manifest(run)
+    assert manifest is not None
+    lost = list(read_records(run / "failures.jsonl", Failure))
+    assert {failure.reason for failure in lost} == {"too_long"}
+    told = manifest.counts["train"]["too_long"] + manifest.counts["test"].get("too_long", 0)
+    assert told == len(lost) > 0
+    assert "max_length is 330" in lost[0].detail
+    cut = train("name=cut", "max_length=330", "overlong=truncate_history", "epochs=1")
+    manifest = load_manifest(cut)
+    assert manifest is not None
+    assert manifest.counts["train"]["truncated"] > 0
+
+
+def test_the_preview_shows_what_is_given_and_what_is_to_be_written(
+    chats: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preview("sft", USUAL, 3, sweep=False)
+    shown = capsys.readouterr().out
+    assert shown.count("to be written") == 3
+    assert "### Person:" in shown
+    assert "</s>" in shown
+    assert not Path("outputs/sft").exists()
+
+
+@pytest.mark.parametrize("tracker", ["tensorboard", "wandb"])
+def test_trackers_get_every_step(chats: Path, tracker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run = train(f"tracker={tracker}", "epochs=1")
+    steps = sum(isinstance(line, StepFacts) for line in Follower(run / "metrics.jsonl").new())
+    if tracker == "tensorboard":
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        events = EventAccumulator(str(run / "tensorboard"))
+        events.Reload()
+        assert len(events.Scalars("train/loss")) == steps
+        assert len(events.Scalars("test/loss")) == 2
+    else:
+        assert len(list((run / "wandb").glob("offline-run-*/*.wandb"))) == 1
+
+
+# What cannot be trained ------------------------------------------------------------------------
+
+
+def refused(match: str, *words: str) -> None:
+    with pytest.raises(ThinkusError, match=match) as caught:
+        train(*words)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_wrong_with_the_input_is_said_before_anything_is_loaded(workspace: Path) -> None:
+    refused("input: there is no run .*annotate/chats; make it first: thinkus annotate data=")
+    run = annotated(workspace / "outputs", conversations(6), "chats")
+    manifest = load_manifest(run)
+    assert manifest is not None
+    unfinished = msgspec.structs.replace(manifest, status="started")
+    (run / "run.json").write_bytes(msgspec.json.encode(unfinished))
+    refused("input: .*annotate/chats is not finished; finish it first")
+
+
+def test_a_method_without_training_is_named(chats: Path) -> None:
+    refused("method: prompt asks a model as it is, so there is nothing to train", "method=prompt")
+
+
+def test_missing_thoughts_are_said_with_what_to_do(workspace: Path) -> None:
+    bare = [
+        msgspec.structs.replace(
+            one, annotation=msgspec.structs.replace(one.annotation, thoughts=(), terminal_thought=None)
+        )
+        for one in conversations(8)
+        if one.annotation
+    ]
+    annotated(workspace / "outputs", bare, "chats")
+    refused(r"input: no conversation of .*chats has what method=thinkingus teaches .*method=utterance_sft")
+    refused("no_first_thought.* first_thought=true", "first_thought=true")
+    assert train("name=words", "method=utterance_sft", "epochs=1").is_dir()
+
+
+def test_no_sample_that_fits(chats: Path) -> None:
+    refused("max_length: no sample fits in 40 tokens .*raise it", "max_length=40")
+
+
+def test_models_that_cannot_be_trained(chats: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(weights.find("tiny").ready("model"), folder)
+    shape = json.loads((folder / "config.json").read_text())
+    own = ["model.source=hub", f"model.weights={folder}"]
+
+    (folder / "config.json").write_text(json.dumps(shape | {"attention_dropout": 0.1}))
+    refused("model: attention_dropout is 0.1 .*set it to 0", *own)
+    (folder / "config.json").write_text(json.dumps(shape | {"architectures": ["MambaForCausalLM"]}))
+    refused("model: its architecture is MambaForCausalLM; those that can be trained", *own)
+    (folder / "config.json").write_text(json.dumps(shape))
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"eos_token": None}))
+    refused("model: its tokenizer has no end token", *own)
+
+
+def test_a_dry_run_writes_nothing(chats: Path, thinkus: Thinkus, workspace: Path) -> None:
+    shown = thinkus("sft", *USUAL, "--dry-run")
+    assert shown.returncode == 0, shown.stderr
+    assert "76 samples in 2 epochs, 13 steps of 6" in shown.stdout
+    assert not (workspace / "outputs" / "sft").exists()
+
+
+@pytest.mark.real
+def test_vllm_serves_the_result_as_it_is(
+    chats: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page that it renders is the one of the training, and it says what transformers says, where that ends."""
+    from transformers import AutoModelForCausalLM
+
+    run = train("epochs=20", "method=utterance_sft")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    teaching = Teaching("utterance_sft", keeps_thoughts=False, first_thought=False)
+    sample = teaching.samples(conversations(14)[7])[1]
+    messages = tuple(Message(message.role, message.content) for message in sample.history)
+    tokenizer = weights.load_tokenizer(run / "model")
+    history: list[Any] = [message._asdict() for message in sample.history]
+    page = tokenizer.apply_chat_template(history, add_generation_prompt=True, tokenize=False)
+    given = tokenizer(page, add_special_tokens=False, return_tensors="pt")
+    model = AutoModelForCausalLM.from_pretrained(run / "model")
+    said = model.generate(**given, max_new_tokens=100, do_sample=False)[0, given["input_ids"].shape[1] :]
+
+    async def ask() -> Completion:
+        backend = keeper(
+            tmp_path,
+            *("--dtype", "float32"),
+            weights=str(run / "model"),
+            python=str(REAL_PYTHON),
+            max_length=2048,
+        )
+        async with opened(backend):
+            return await backend.complete(Request(item="c", purpose="test", messages=messages))
+
+    answer = asyncio.run(ask())
+    assert answer.input_tokens == given["input_ids"].shape[1]
+    assert answer.finish == "stop"
+    assert said[-1] == tokenizer.eos_token_id
+    assert answer.text == tokenizer.decode(said, skip_special_tokens=True)
