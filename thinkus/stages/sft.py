@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -20,8 +21,8 @@ from thinkus.records import read_conversations, to_line
 from thinkus.runs import Input, Run, age, input_identity, input_run, load_manifest, run_reference
 from thinkus.train import fitness, result, start
 from thinkus.train.encode import Encoder
-from thinkus.train.lessons import Lessons
-from thinkus.train.memory import Zero, least_that_fits, needed_bytes
+from thinkus.train.lessons import LOOKED_AT, Lessons
+from thinkus.train.memory import LADDER, Zero, least_that_fits, needed_bytes
 from thinkus.train.metrics import Evaluation, Follower, Line, StepFacts
 from thinkus.train.shelf import Shelf
 from thinkus.train.task import LIKELIHOODS, Task
@@ -112,8 +113,15 @@ class Workshop:
 
     def __init__(self, config: SftConfig) -> None:
         self._config = config
+        needed = {"torch": "train", "transformers": "train", "deepspeed": "train"}
+        if config.tracker.name != "none":
+            needed[config.tracker.name] = "trackers"
+        for module, extra in needed.items():
+            if find_spec(module) is None:
+                raise ThinkusError(f"sft: {module} is not installed; pip install 'thinkus[{extra}]'")
         self.folder = _weights(config).ready(WHERE)
         self.shape = fitness.shape_of(self.folder)
+        fitness.check_length(self.shape, config.max_length)
         self.tokenizer = weights.load_tokenizer(self.folder)
         fitness.check_tokenizer(self.tokenizer)
         way = cast(Way, config.method.name)
@@ -141,6 +149,11 @@ class Workshop:
             raise ThinkusError(_nothing_to_teach(self._config, read, counts["train"]))
         with run.output("failures.jsonl") as failures:
             failures.writelines(map(to_line, self.lessons.encoder.failures))
+        if otherwise := counts["train"].pop("read_otherwise"):
+            say(
+                f"sft: {otherwise} of the first {LOOKED_AT} samples would be tokenized otherwise by a server, which "
+                "reads the names of special tokens in a text as these tokens"
+            )
         for side, tally in counts.items():
             lost = [
                 f"{count:,} {kind}"
@@ -188,6 +201,9 @@ class Workshop:
 
     def _zero(self, device: str, ranks: int, max_tokens: int) -> Zero:
         asked = self._config.zero
+        if asked.stage == 0 and device == "cuda":
+            say("sft: zero: in bfloat16 the least is ZeRO 1, which is taken")
+            return LADDER[0]
         if asked.stage is not None:
             return Zero(asked.stage, bool(asked.offload))
         if device == "cpu":

@@ -6,6 +6,7 @@ branch off its trunk). On a GPU it is FlexAttention, which skips the blocks that
 SDPA, a tree at a time.
 """
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ NAME = "thinkus_trees"
 # FlexAttention is compiled for each length that it meets, so these are few: 8 between 8,192 and 16,384, say.
 SHORTEST_ROW = 1024
 STEPS_A_DOUBLING = 4
+MOST_KERNELS = 128
+"""Past torch's own limit, eight, it would compute without a kernel, with all scores in memory."""
 
 
 class Sight:
@@ -37,6 +40,11 @@ class Sight:
         self._until = torch.cat([torch.from_numpy(forest.until).long(), own_end]).to(device)
         self._masks: dict[int | None, list[torch.Tensor | None]] = {}
         self._block_masks: dict[int | None, BlockMask] = {}
+
+    def prepare(self, windows: Iterable[int | None]) -> None:
+        """Before the layers, which may be recomputed: what is made within them would be made once too seldom."""
+        for window in windows:
+            self.block_mask(window) if self.is_flex else self.masks(window)
 
     @property
     def trees(self) -> list[tuple[int, int]]:
@@ -139,7 +147,9 @@ def _compiled() -> Any:
     """Once a process. Not `dynamic`: the few lengths that there are get a kernel each."""
     global _flex
     if _flex is None:
+        from torch._dynamo import config
         from torch.nn.attention.flex_attention import flex_attention
 
+        config.recompile_limit = MOST_KERNELS
         _flex = torch.compile(flex_attention, dynamic=False)
     return _flex

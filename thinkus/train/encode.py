@@ -61,6 +61,17 @@ class Encoder:
                 detail = f"turn {sample.turn}: {whole.length:,} tokens, max_length is {self._max_length:,}"
                 self.give_up(sample.conversation, kind, detail, sample.target)
 
+    def is_read_alike(self, one: Encoded) -> bool:
+        """Whether a server, which tokenizes the whole page at once, comes to the same tokens."""
+        page = self._tokenizer.apply_chat_template(
+            [message._asdict() for message in one.sample.history],
+            chat_template=self._page.chat_template,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        whole = self._tokenizer(str(page), add_special_tokens=False)["input_ids"]
+        return list(whole) == [token for piece in one.pieces for token in piece]
+
     def text(self, ids: Sequence[int]) -> str:
         """What a reader sees of them, special tokens by their names."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))

@@ -29,6 +29,12 @@ def shape_of(folder: Path, where: str = "model") -> dict[str, Any]:
     return shape
 
 
+def check_length(shape: dict[str, Any], max_length: int) -> None:
+    window = shape.get("max_position_embeddings", max_length)
+    if max_length > window:
+        raise ThinkusError(f"max_length: {max_length:,} is more than the model's {window:,} tokens; lower it")
+
+
 def check_tokenizer(tokenizer: "PreTrainedTokenizerBase", where: str = "model") -> None:
     if tokenizer.eos_token_id is None:
         raise ThinkusError(

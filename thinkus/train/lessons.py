@@ -13,6 +13,8 @@ from thinkus.user.samples import CannotTeach, Teaching
 
 HELD_OUT = 0.1
 """Of the training conversations, where a threshold is to be chosen."""
+LOOKED_AT = 100
+"""Samples, to see whether a server would read them as they are trained."""
 SHELVES = ("train", "test", "held_out")
 
 
@@ -45,6 +47,8 @@ class Lessons(NamedTuple):
             self.encoder.counts.clear()
             counts[side]["conversations"] += bool(encoded)
             sides[side] += encoded
+        looked_at = sides["train"][:LOOKED_AT]
+        counts["train"]["read_otherwise"] = sum(not self.encoder.is_read_alike(one) for one in looked_at)
         weights = self._weights(sides["train"])
         for name, encoded in sides.items():
             shelve(rows(encoded, self.loss_norm, weights), folder / name)

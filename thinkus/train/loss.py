@@ -18,6 +18,8 @@ class ForestLoss(torch.nn.Module):
         super().__init__()
         self.model = model
         self._flex = flex
+        layers = getattr(model.config, "layer_types", None) or ["full_attention"]
+        self._windows = {model.config.sliding_window if "sliding" in layer else None for layer in layers}
         self.rows_at_once = max(64, LOGITS_AT_ONCE // model.config.vocab_size)
 
     def forward(self, forest: Forest, rows: int, labels: tuple[int, int] | None = None) -> torch.Tensor:
@@ -28,6 +30,7 @@ class ForestLoss(torch.nn.Module):
         """
         device = self.model.device
         sight = Sight(forest, device, flex=self._flex)
+        sight.prepare(self._windows)
         ids = torch.full((1, sight.size), FILLER, device=device)
         ids[0, : forest.size] = torch.from_numpy(forest.ids).long()
         hidden: torch.Tensor = self.model.model(

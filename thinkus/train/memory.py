@@ -17,7 +17,8 @@ class Zero(NamedTuple):
         return f"ZeRO {self.stage}" + (" with offload" if self.offload else "")
 
 
-LADDER = (Zero(0, False), Zero(1, False), Zero(2, False), Zero(3, False), Zero(3, True))
+# On GPUs: without ZeRO DeepSpeed has no float32 gradients for weights in bfloat16.
+LADDER = (Zero(1, False), Zero(2, False), Zero(3, False), Zero(3, True))
 
 
 def needed_bytes(zero: Zero, ranks: int, parameters: int, shape: dict[str, Any], max_tokens: int) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -35,7 +36,9 @@ def train(task: Task, watch: Callable[[Line], None]) -> None:
             for line in metrics.new():
                 watch(line)
     if status:
-        raise ThinkusError(_reason(task, log) or f"sft: a rank ended with status {status}; {log} says why")
+        raise ThinkusError(
+            _last_words(task) or f"sft: a rank ended: {_first_error(log)}; all of it is in {log}"
+        )
 
 
 @contextmanager
@@ -87,9 +90,14 @@ def _free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _reason(task: Task, log: Path) -> str | None:
-    """What the rank that failed first had to say."""
+def _last_words(task: Task) -> str | None:
+    """Of the rank that failed first, where it could tell."""
     said = [json.loads(file.read_bytes()) for file in task.folder.glob("ended-*.json")]
-    if said:
-        return str(min(said, key=lambda one: float(one["time"]))["error"])
-    return None
+    return str(min(said, key=lambda one: float(one["time"]))["error"]) if said else None
+
+
+def _first_error(log: Path) -> str:
+    """The others fail because one did, so the first line that names an error counts."""
+    lines = log.read_text(errors="replace").splitlines()
+    named = (re.search(r"\b[\w.]*(?:Error|Exception): .*", line) for line in lines)
+    return next((match[0] for match in named if match), "without a word")

@@ -17,7 +17,8 @@ def show(samples: Iterable[Encoded], encoder: Encoder, console: Console) -> None
         console.print()
         about = f"{plain(one.sample.conversation)} · turn {one.sample.turn} · {one.length:,} tokens"
         console.rule(Text(about, "bold"), style="dim")
-        console.print(Text("".join(plain(encoder.text(piece)) for piece in one.pieces), "dim"))
+        given = encoder.text([token for piece in one.pieces for token in piece])
+        console.print(Text(_harmless(given).rstrip("\n"), "dim"))
         console.rule(
             Text(f"to be written: {len(one.target):,} tokens, all of them count"), style="dim", align="left"
         )
@@ -30,6 +31,11 @@ def _coloured(target: tuple[int, ...], encoder: Encoder) -> Text:
     for at in range(len(target)):
         whole = encoder.text(target[: at + 1])
         if not whole.endswith("\N{REPLACEMENT CHARACTER}"):
-            shown.append(plain(whole[len(before) :]), TARGETS[at % 2])
+            shown.append(_harmless(whole[len(before) :]), TARGETS[at % 2])
             before = whole
     return shown
+
+
+def _harmless(text: str) -> str:
+    """With all of its line breaks, which are part of what is shown here."""
+    return "\n".join(map(plain, text.split("\n")))
