@@ -64,7 +64,7 @@ def test_the_result_is_an_ordinary_model(chats: Path, capfd: pytest.CaptureFixtu
         *(entry.name for entry in run.glob("claim-*")),
     }
     tokenizer = AutoTokenizer.from_pretrained(run / "model")
-    model = AutoModelForCausalLM.from_pretrained(run / "model")
+    model: Any = AutoModelForCausalLM.from_pretrained(run / "model")
     assert model.generation_config.eos_token_id == tokenizer.eos_token_id
     chat = [
         {"role": "system", "content": "S"},
@@ -97,7 +97,7 @@ def test_the_saved_weights_are_those_that_were_tested(chats: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     run = train("method=utterance_sft")
-    model = AutoModelForCausalLM.from_pretrained(run / "model")
+    model: Any = AutoModelForCausalLM.from_pretrained(run / "model")
     tokenizer = weights.load_tokenizer(run / "model")
     teaching = Teaching("utterance_sft", keeps_thoughts=False, first_thought=False)
     total = tokens = 0.0
@@ -325,7 +325,7 @@ def test_vllm_serves_the_result_as_it_is(
     history: list[Any] = [message._asdict() for message in sample.history]
     page = tokenizer.apply_chat_template(history, add_generation_prompt=True, tokenize=False)
     given = tokenizer(page, add_special_tokens=False, return_tensors="pt")
-    model = AutoModelForCausalLM.from_pretrained(run / "model")
+    model: Any = AutoModelForCausalLM.from_pretrained(run / "model")
     said = model.generate(**given, max_new_tokens=100, do_sample=False)[0, given["input_ids"].shape[1] :]
 
     async def ask() -> Completion:

@@ -34,9 +34,9 @@ SHAPE: dict[str, Any] = {
     "max_position_embeddings": 512,
 }
 CONFIGS: dict[str, Any] = {
-    "llama": LlamaConfig(**SHAPE),  # type: ignore[no-untyped-call]
-    "qwen3": Qwen3Config(**SHAPE, tie_word_embeddings=True),  # type: ignore[no-untyped-call]
-    "gemma3": Gemma3TextConfig(  # type: ignore[no-untyped-call]
+    "llama": LlamaConfig(**SHAPE),
+    "qwen3": Qwen3Config(**SHAPE, tie_word_embeddings=True),
+    "gemma3": Gemma3TextConfig(
         **SHAPE,
         sliding_window=9,
         layer_types=["sliding_attention", "full_attention", "sliding_attention"],
@@ -56,13 +56,13 @@ def model(name: str, dtype: torch.dtype, attends: str = attention.NAME) -> Any:
 def norms_in_full_precision() -> Iterator[None]:
     """transformers takes norms in float32 whatever the model is in; its rounding would hide what is compared."""
 
-    def plain(self: Any, hidden: torch.Tensor) -> torch.Tensor:
+    def plain(self: Any, hidden: torch.Tensor) -> Any:
         scaled: torch.Tensor = hidden * torch.rsqrt(
             hidden.pow(2).mean(-1, keepdim=True) + self.variance_epsilon
         )
         return self.weight * scaled
 
-    def gemma(self: Any, hidden: torch.Tensor) -> torch.Tensor:
+    def gemma(self: Any, hidden: torch.Tensor) -> Any:
         scaled: torch.Tensor = hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + self.eps)
         return scaled * (1 + self.weight)
 

@@ -10,13 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.train.parts import CONFIGS, conversation_of_sequels, model, norms_in_full_precision
+from thinkus.train import attention
 from thinkus.train.attention import Sight, padded_length
 from thinkus.train.forest import IDLE, Sequel, plant
 from thinkus.train.loss import ForestLoss
 
 CHUNK = 16
 """Targets that go through the head at once, so that there are several chunks."""
+ROWS = 8
+"""Of attention, that are computed at once."""
 Groups = Sequence[Sequence[Sequel]]
+
+
+@pytest.fixture(autouse=True)
+def several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "ROWS_AT_ONCE", ROWS)
 
 
 def loss_and_gradients(
@@ -85,7 +93,7 @@ def test_a_sample_has_the_loss_that_transformers_gives_it(name: str) -> None:
     plain = [[Sequel(one.ids, one.targets) for one in group] for group in groups]
     loss, gradients = loss_and_gradients(model(name, torch.float32), plain)
     theirs = model(name, torch.float32, attends="eager")
-    total = torch.zeros(())
+    total: Any = torch.zeros(())
     for one in plain[0]:
         ids = torch.from_numpy(one.ids).long()[None]
         labels = torch.where(torch.arange(len(one.ids)) < len(one.ids) - one.targets, -100, ids)

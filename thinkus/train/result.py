@@ -1,6 +1,7 @@
 """What a training leaves: an ordinary folder of Hugging Face's, which servers load as it is."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ def put_in_place(aside: Path, folder: Path) -> None:
     for file in aside.iterdir():
         with file.open("rb") as written:
             os.fsync(written.fileno())
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier process that was killed after this
     aside.rename(folder)
     sync_directory(folder.parent)
 
