@@ -1,6 +1,5 @@
 """The metrics as they grow: whoever watches gets each line once, whole, and anew where the file was cut."""
 
-from math import inf, nan
 from pathlib import Path
 
 import pytest
@@ -138,11 +137,3 @@ def test_what_is_not_known_is_not_written(file: Path) -> None:
     first, second = file.read_text().splitlines()
     assert ("peak_share" in first, "peak_share" in second) == (False, True)
     assert first.startswith('{"kind":"step","step":1,')
-
-
-@pytest.mark.parametrize("loss", [nan, inf])
-def test_whatever_was_written_can_be_read(file: Path, loss: float) -> None:
-    """A model that is lost has such a loss on the test split; whoever watches must live to say so."""
-    write(file, [Evaluation(step=3, loss=loss, samples=7), step(4)])
-    found, after = Follower(file).new()
-    assert (found.step, after) == (3, step(4))

@@ -231,7 +231,7 @@ def test_a_pack_is_what_the_shelf_makes_of_it_where_samples_are_missing(chosen: 
         assert pack.tokens == shelf.forest(pack).size
 
 
-def test_a_pack_is_what_the_shelf_makes_of_it_where_histories_were_cut() -> None:
+def test_a_pack_is_at_most_as_large_as_planned_where_histories_were_cut() -> None:
     """The first, and what is left of later ones: the third begins as the first does, and the second does not."""
     said, other = (5, 5, 5), (6,)
     begins = (BOS, (9, 9), PERSON)
@@ -243,7 +243,7 @@ def test_a_pack_is_what_the_shelf_makes_of_it_where_histories_were_cut() -> None
     with shelved(rows) as shelf:
         (step,) = steps_of(plan_of(shelf.samples))
         (pack,) = packs_of(step)
-        assert pack.tokens == shelf.forest(pack).size
+        assert pack.tokens > shelf.forest(pack).size
 
 
 @settings(max_examples=150, deadline=None)

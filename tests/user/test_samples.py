@@ -117,8 +117,8 @@ def test_a_page_shows_the_thoughts_of_earlier_turns_where_they_are_kept() -> Non
     pages = {
         keeps: list(Teaching("thinkingus", keeps, False).page.pieces(last.history)) for keeps in (False, True)
     }
-    assert "<thought>Better.</thought>older?" in pages[True]
-    assert "older?" in pages[False]
+    assert f"{PERSON}<thought>Better.</thought>older?" in pages[True]
+    assert f"{PERSON}older?" in pages[False]
     assert not any("thought" in piece for piece in pages[False] if isinstance(piece, str))
 
 

@@ -149,7 +149,7 @@ class Workshop:
             raise ThinkusError(_nothing_to_teach(self._config, read, counts["train"]))
         with run.output("failures.jsonl") as failures:
             failures.writelines(map(to_line, self.lessons.encoder.failures))
-        if otherwise := counts["train"].pop("read_otherwise"):
+        if otherwise := counts["train"].pop("read_otherwise", 0):
             say(
                 f"sft: {otherwise} of the first {LOOKED_AT} samples would be tokenized otherwise by a server, which "
                 "reads the names of special tokens in a text as these tokens"

@@ -48,7 +48,8 @@ class Lessons(NamedTuple):
             counts[side]["conversations"] += bool(encoded)
             sides[side] += encoded
         looked_at = sides["train"][:LOOKED_AT]
-        counts["train"]["read_otherwise"] = sum(not self.encoder.is_read_alike(one) for one in looked_at)
+        otherwise = sum(not self.encoder.is_read_alike(one) for one in looked_at)
+        counts["train"] += Counter(read_otherwise=otherwise)  # which leaves a zero out
         weights = self._weights(sides["train"])
         for name, encoded in sides.items():
             shelve(rows(encoded, self.loss_norm, weights), folder / name)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -59,26 +60,31 @@ class Metrics:
 
 
 class Follower:
-    """Whoever watches: the lines that are new at each look, and all of them where the file was cut."""
+    """Whoever watches: the lines that are new at each look, and all of them where the file is another one."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
-        self._seen = 0
-        self._which: int | None = None
+        self._path = file
+        self._file: BinaryIO | None = None
 
     def new(self) -> list[Line]:
-        try:
-            with self._file.open("rb") as file:
-                which = os.fstat(file.fileno()).st_ino
-                if which != self._which:
-                    self._which, self._seen = which, 0
-                file.seek(self._seen)
-                content = file.read()
-        except FileNotFoundError:
-            return []
+        # The file that was read last stays open, so that no other can be taken for it.
+        if self._file is None or not _is_at(self._file, self._path):
+            try:
+                self._file = self._path.open("rb")
+            except FileNotFoundError:
+                return []
+        start = self._file.tell()
+        content = self._file.read()
         whole = content[: content.rfind(b"\n") + 1]  # the last may not be written to its end
-        self._seen += len(whole)
+        self._file.seek(start + len(whole))
         return [msgspec.json.decode(line, type=Line) for line in whole.splitlines()]
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _encoded(line: Line) -> bytes:

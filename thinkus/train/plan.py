@@ -36,6 +36,7 @@ class Pack(NamedTuple):
     groups: tuple[tuple[int, ...], ...] = ()
     """The samples of each tree."""
     tokens: int = 0
+    """At most: samples whose beginning was cut may share more than is known here."""
     targets: int = 0
 
 

@@ -1,5 +1,6 @@
 """How much of what a GPU can do a training gets out of it."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -8,20 +9,22 @@ from thinkus.train.forest import Forest
 
 # Dense bfloat16, in 10^12 operations a second, as the makers publish it; by what the driver calls the card.
 PEAKS = {
+    "B200": 2250,
+    "H200 NVL": 835,
     "H200": 989,
+    "GH200": 989,
     "H100 PCIe": 756,
     "H100 NVL": 835,
     "H100": 989,
-    "GH200": 989,
-    "B200": 2250,
     "A100": 312,
-    "L40S": 362,
     "A40": 150,
+    "L40S": 362,
 }
 
 
 def peak_of(card: str) -> float | None:
-    return next((peak * 1e12 for name, peak in PEAKS.items() if name in card), None)
+    """Of the first that is named; the names of others may begin alike."""
+    return next((peak * 1e12 for name, peak in PEAKS.items() if re.search(rf"\b{name}\b", card)), None)
 
 
 class Work:

@@ -131,7 +131,7 @@ class Rank:
             loss = self.engine(forest, step.rows(at))
             # DeepSpeed takes the mean over ranks; what is wanted is their sum, over all targets of the step.
             self.engine.backward(loss * (self.task.ranks / step.weight), scale_wrt_gas=False)
-            here = (loss.detach(), pack.tokens, self._work.of(forest))
+            here = (loss.detach(), forest.size if pack.groups else 0, self._work.of(forest))
             sums += torch.tensor(here, dtype=torch.float64, device=self._device)
         loss_sum, tokens, work = self._total(sums).tolist()
         return loss_sum / step.weight, int(tokens), work
@@ -151,7 +151,13 @@ class Rank:
     def _evaluate(self, steps: int) -> None:
         shelf = Shelf(self.task.shelf("test"))
         if len(shelf):
-            self._note(Evaluation(step=steps, loss=self._mean_loss(shelf), samples=len(shelf)))
+            loss = self._mean_loss(shelf)
+            if not math.isfinite(loss):
+                raise ThinkusError(
+                    f"lr: after {steps} steps the loss on the test split is {loss}; take a lower lr= than "
+                    f"{self.task.lr:g}"
+                )
+            self._note(Evaluation(step=steps, loss=loss, samples=len(shelf)))
 
     def _mean_loss(self, shelf: Shelf) -> float:
         packs = self.task.plan(shelf).laid_out(range(len(shelf)))

@@ -36,6 +36,6 @@ def best_threshold(judged: Sequence[Judged]) -> float:
         hits += was
         below = ordered[called][1] if called < len(ordered) else 0.0
         f1 = 2 * hits / (ends + called)
-        if below < likely and f1 > best_f1:
+        if (below < likely or called == len(ordered)) and f1 > best_f1:
             best_f1, threshold = f1, (likely + below) / 2
     return threshold

@@ -40,26 +40,38 @@ class Page(NamedTuple):
     """Whether it is shown the thoughts of earlier turns."""
 
     def pieces(self, messages: Sequence[Message]) -> Iterator[Piece]:
-        """The page up to where the model writes, in pieces that are tokenized each by itself."""
+        """The page up to where the model writes. Between special tokens it is one text, as it is for a server:
+        tokens may reach across a heading."""
         yield Token("bos")
+        text = ""
         for message in messages:
-            words = message.content
-            if message.role == "assistant" and not self.keeps_thoughts:
-                words = words.rpartition(END_OF_THOUGHT)[2]
-            if message.role != "system":
-                yield PERSON if message.role == "assistant" else ASSISTANT
-            if words.strip():
-                yield words.strip()
-            if message.role != "system":
-                yield Token("eos")
-        yield self.asks
+            if message.role == "system":
+                text += message.content.strip()
+                continue
+            if message.role == "user":
+                yield f"{text}{ASSISTANT}{message.content.strip()}"
+            else:
+                yield f"{text}{PERSON}{self._shown(message.content.strip())}"
+            yield Token("eos")
+            text = ""
+        yield text + self.asks
+
+    def _shown(self, words: str) -> str:
+        """Of what the model wrote before."""
+        has_thought = words.startswith(THOUGHT) and END_OF_THOUGHT in words
+        return words.split(END_OF_THOUGHT, 1)[1].strip() if has_thought and not self.keeps_thoughts else words
 
     @property
     def chat_template(self) -> str:
         """The same for servers, as Jinja; the last message is shown whole where the model is not asked to go on."""
-        words = "message['content']"
+        words = "message['content'] | trim"
         if not self.keeps_thoughts:
-            words = f"({words} if loop.last and not add_generation_prompt else {words}.split('{END_OF_THOUGHT}')[-1])"
+            has_thought = f"({words}).startswith('{THOUGHT}') and '{END_OF_THOUGHT}' in message['content']"
+            is_last = "loop.last and not add_generation_prompt"
+            spoken = f"(({words}).split('{END_OF_THOUGHT}', 1)[1] | trim)"
+            words = f"({spoken} if {has_thought} and not ({is_last}) else ({words}))"
+        else:
+            words = f"({words})"
         heads = {"person": PERSON, "assistant": ASSISTANT, "asks": self.asks}
         shown = {name: head.replace("\n", "\\n") for name, head in heads.items()}
         return (
@@ -68,7 +80,7 @@ class Page(NamedTuple):
             "    {%- if message['role'] == 'system' -%}\n"
             "        {{- message['content'] | trim -}}\n"
             "    {%- elif message['role'] == 'assistant' -%}\n"
-            f"        {{{{- '{shown['person']}' + {words} | trim + eos_token -}}}}\n"
+            f"        {{{{- '{shown['person']}' + {words} + eos_token -}}}}\n"
             "    {%- else -%}\n"
             f"        {{{{- '{shown['assistant']}' + message['content'] | trim + eos_token -}}}}\n"
             "    {%- endif -%}\n"
