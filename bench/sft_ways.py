@@ -144,7 +144,7 @@ def a_task(device: Device, parameters: int, run: Path, model: Path) -> Task:
     zero = Zero(0, False)
     if device == "cuda":
         shape = json.loads((model / "config.json").read_bytes())
-        zero = least_that_fits(facts.gpu_memory_bytes(), 1, parameters, shape, 16_384)
+        zero = least_that_fits(facts.gpu_memory_bytes() or 0.0, 1, parameters, shape, 16_384)
     return Task(
         run=str(run),
         name="bench",

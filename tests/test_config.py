@@ -25,7 +25,7 @@ OPTIONS = [
 @pytest.mark.parametrize(("stage", "group", "option"), OPTIONS)
 def test_every_option_of_every_group_composes_and_validates(stage: str, group: str, option: str) -> None:
     (job,) = jobs(stage, [f"{group}={option}"], sweep=False)
-    assert getattr(job.config, group).name == option
+    assert group == "experiment" or getattr(job.config, group).name == option
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -33,6 +33,8 @@ RESULTS = (
     "tensorboard",
     "wandb",
 )
+PASSING = (TRAINING, "checkpoints")
+"""Worth something until the run is done, and nothing after that."""
 PAID_FOR = (
     "completions.sqlite",
     "completions.sqlite-wal",
@@ -118,6 +120,15 @@ def clear(directory: Path) -> None:
     for part in entries(directory, Kind.PART):
         if not any(part.iterdir()):
             part.rmdir()
+
+
+def passing(directory: Path) -> list[Path]:
+    return [directory / name for name in PASSING if (directory / name).exists()]
+
+
+def remove_passing(directory: Path) -> None:
+    for folder in passing(directory):
+        _remove(folder)
 
 
 def remove_leftovers(directory: Path) -> None:

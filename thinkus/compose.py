@@ -214,6 +214,11 @@ def _yaml(config: StageConfig) -> str:
     return OmegaConf.to_yaml(composed)
 
 
+def _keys_of_other_stages(stage: str) -> set[str]:
+    own = set(schema_of(stage).model_fields)
+    return {key for schema in StageConfig.__subclasses__() for key in schema.model_fields} - own
+
+
 def _wrong_option(group: str, option: object) -> str | None:
     options = group_options(group)
     if option is None or option in options:
@@ -224,7 +229,12 @@ def _wrong_option(group: str, option: object) -> str | None:
 
 def _composed(stage: str, words: Sequence[str], mistakes: list[str]) -> DictConfig:
     try:
-        return compose(stage, list(words), return_hydra_config=True)
+        composed = compose(stage, list(words), return_hydra_config=True)
+        # An experiment speaks to several stages, and each hears what is meant for it.
+        OmegaConf.set_struct(composed, False)
+        for key in _keys_of_other_stages(stage) & set(map(str, composed)):
+            del composed[key]
+        return composed
     except (HydraException, OmegaConfBaseException) as error:
         first = str(error).strip().splitlines()[0]
         raise ConfigError([*mistakes, f"{' '.join(words) or stage}: {first}"]) from None

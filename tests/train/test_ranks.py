@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import torch
 
-from tests.train.parts import conversations
+from tests.train.parts import CONFIGS, conversations
 from thinkus import weights
 from thinkus.errors import ThinkusError
 from thinkus.train import start
@@ -141,3 +143,56 @@ def test_a_loss_that_is_lost_names_the_step_and_the_conversations(shelves: Path,
     kept = sorted(entry.name for entry in (tmp_path / "run" / "checkpoints").iterdir())
     assert kept
     assert all(name.startswith("step-") and not name.endswith(".unfinished") for name in kept)
+
+
+class Enough(Exception):
+    """Stops a training from outside, as a kill would."""
+
+
+@pytest.mark.parametrize(("ranks", "stage"), [(2, 0), (2, 2), (2, 3)])
+def test_stopped_and_gone_on_the_losses_are_the_same(
+    ranks: int, stage: int, undisturbed: list[Line], shelves: Path, tmp_path: Path
+) -> None:
+    given = task(tmp_path / "run", shelves, ranks=ranks, zero_stage=stage)
+
+    def stop(line: Line) -> None:
+        if line.step >= 6:
+            raise Enough
+
+    with pytest.raises(Enough):
+        start.train(given, stop)
+    assert (given.checkpoints / "step-00000004").is_dir()
+    with pytest.raises(
+        ThinkusError, match=r"checkpoints: .* after [48] steps, was made otherwise \(ZeRO: \d, now 1\)"
+    ):
+        start.train(msgspec.structs.replace(given, zero_stage=1), lambda _: None)
+    seen: list[Line] = []
+    start.train(given, seen.append)
+    assert seen[0].step in (5, 9)  # it is looked at a few times a second
+    assert losses(Follower(tmp_path / "run" / "metrics.jsonl").new()) == pytest.approx(
+        losses(undisturbed), rel=1e-5
+    )
+
+
+def test_a_tied_head_sharded_and_recomputed(shelves: Path, tmp_path: Path) -> None:
+    """Gemma 3 at ZeRO 3 with gradient checkpointing, beside ZeRO 0 without; and its weights, whole again."""
+    from transformers import AutoModelForCausalLM
+
+    folder = tmp_path / "gemma"
+    shape = {"vocab_size": 259, "sliding_window": 64, "max_position_embeddings": 4096}
+    config = type(CONFIGS["gemma3"])(**CONFIGS["gemma3"].to_dict() | shape)
+    untrained: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    untrained.save_pretrained(folder)
+    plain = trained(tmp_path / "plain", shelves, weights=str(folder), epochs=1)
+    sharded = trained(
+        tmp_path / "sharded",
+        shelves,
+        **{"weights": str(folder), "epochs": 1, "ranks": 2, "zero_stage": 3, "gradient_checkpointing": True},
+    )
+    assert losses(sharded) == pytest.approx(losses(plain), rel=1e-5)
+    ends = [
+        AutoModelForCausalLM.from_pretrained(tmp_path / name / "training" / "model").state_dict()
+        for name in ("plain", "sharded")
+    ]
+    assert ends[0].keys() == ends[1].keys()
+    assert all(torch.allclose(ends[0][key], ends[1][key], atol=1e-5) for key in ends[0])

@@ -1,10 +1,12 @@
 """The page in pieces and the page as a server renders it: the same text, in which words stay words."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from thinkus.user.page import ASSISTANT, IS_THE_END, PERSON, Message, Page, Token, said
@@ -121,3 +123,15 @@ def test_a_turn_is_a_thought_and_words_without_space_around_them() -> None:
     assert said(" hm\n", " hello\n") == "<thought>hm</thought>hello"
     assert said("hm", "") == "<thought>hm</thought>", "which is how one leaves"
     assert said("", "hello") == "<thought></thought>hello"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"role": "tool", "content": "x"}, {"role": "user", "content": [{"type": "text", "text": "x"}]}],
+)
+def test_what_has_no_place_on_the_page_is_refused(
+    tiny: PreTrainedTokenizerBase, message: dict[str, Any]
+) -> None:
+    """Rather than put into somebody's mouth."""
+    with pytest.raises(TemplateError, match=r"must be a text|roles are"):
+        tiny.apply_chat_template([message], chat_template=Page().chat_template, tokenize=False)

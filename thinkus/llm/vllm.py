@@ -14,7 +14,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
@@ -109,7 +109,7 @@ class Vllm:
 
     def _gpu_groups(self) -> list[str]:
         """The GPUs of each server, as CUDA_VISIBLE_DEVICES wants them; none on a machine without."""
-        gpus, size = visible_gpus(), gpus_of_a_server(self._options.arguments)
+        gpus, size = facts.visible_gpus(), gpus_of_a_server(self._options.arguments)
         if gpus and len(gpus) < size:
             raise ThinkusError(
                 f"{self._where}.vllm.arguments: ask for {size} GPUs, and there are {len(gpus)}; "
@@ -255,15 +255,6 @@ class _Server:
             text = log.read().decode(errors="replace")
         status = self._process.returncode if self._process else None
         return f"{self._name} ended: {reason(text, status)}; its log is {self._log}"
-
-
-def visible_gpus() -> list[str]:
-    """Those that we may use: what we were given, or else all that the driver tells of."""
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is None:
-        return [str(index) for index in range(len(facts.gpus()))]
-    words = (word.strip() for word in given.split(","))
-    return list(takewhile(lambda word: word not in ("", "-1", "NoDevFiles"), words))  # as CUDA reads it
 
 
 def gpus_of_a_server(arguments: Sequence[str]) -> int:

@@ -14,9 +14,10 @@ from rich.console import Console
 
 from thinkus import facts, weights
 from thinkus.belongings import TRAINING
-from thinkus.config import SftConfig
+from thinkus.config import Model, SftConfig
 from thinkus.console import bar, gauge, say
 from thinkus.errors import ThinkusError
+from thinkus.paths import expanded
 from thinkus.records import read_conversations, to_line
 from thinkus.runs import Input, Run, age, input_identity, input_run, load_manifest, run_reference
 from thinkus.train import fitness, result, start
@@ -74,7 +75,7 @@ def plan(config: SftConfig, root: Path) -> list[str]:
     return [
         f"trains {config.model.name} on {len(trained):,} conversations: {samples:,} samples in {config.epochs} epochs, "
         f"{-(-samples // config.global_batch):,} steps of {config.global_batch}, less those that are too long",
-        f"on {', '.join(facts.gpus()) or 'the processor: no GPU was found'}",
+        f"on {len(facts.visible_gpus()) or 'no'} GPU{'s' * (len(facts.visible_gpus()) != 1)}",
     ]
 
 
@@ -89,7 +90,7 @@ def look(config: SftConfig, root: Path, count: int) -> None:
 
 def run(config: SftConfig, run: Run) -> None:
     workshop = Workshop(config)
-    folder = run.passing(TRAINING)
+    folder = run.directory / TRAINING
     shutil.rmtree(folder, ignore_errors=True)  # of an earlier process; what is dear lies in checkpoints/
     counts = workshop.shelve(Path(run.inputs["input"]), folder, run)
     shelf = Shelf(folder / "train")
@@ -105,7 +106,6 @@ def run(config: SftConfig, run: Run) -> None:
     page = workshop.teaching.page
     result.complete(made, workshop.tokenizer, page.chat_template, _card(config, run, lines))
     result.put_in_place(made, run.directory / "model")
-    run.passing("checkpoints")
 
 
 class Workshop:
@@ -210,6 +210,10 @@ class Workshop:
             return Zero(0, False)
         parameters = self._config.model.parameters
         has = facts.gpu_memory_bytes()
+        if has is None:
+            raise ThinkusError(
+                "zero: the driver does not tell a GPU's memory; say zero=zero1, zero2 or zero3"
+            )
         zero = least_that_fits(has, ranks, parameters, self.shape, max_tokens)
         needs = needed_bytes(zero, ranks, parameters, self.shape, max_tokens)
         say(f"sft: zero: {zero}, about {needs / 1e9:,.0f} of {has / 1e9:,.0f} GB of each GPU")
@@ -223,12 +227,18 @@ def _weights(config: SftConfig) -> Weights:
 
 def _ranks(config: SftConfig) -> int:
     asked = config.cluster.ranks if config.cluster.name == "local" else None
-    return asked or len(facts.gpus()) or 1
+    return asked or len(facts.visible_gpus()) or 1
 
 
 def _device() -> Literal["cpu", "cuda"]:
-    """By the driver's own tool, as the ranks will find it."""
-    return "cuda" if facts.gpus() else "cpu"
+    if not facts.visible_gpus():
+        return "cpu"
+    if (facts.version_of("torch") or "").endswith("+cpu"):
+        raise ThinkusError(
+            "sft: there is a GPU, but this torch is built for processors alone; install torch with CUDA, or hide the "
+            "GPU with CUDA_VISIBLE_DEVICES="
+        )
+    return "cuda"
 
 
 def _nothing_to_teach(config: SftConfig, read: Path, tally: Counter[str]) -> str:
@@ -288,6 +298,8 @@ def _ending(folder: Path) -> dict[str, Any]:
     judged = json.loads((folder / LIKELIHOODS).read_bytes())
     held_out, test = ([(was, likely) for _, was, likely in judged[side]] for side in ("held_out", "test"))
     threshold = leaving.best_threshold(held_out)
+    if not any(was for was, _ in held_out):
+        say("sft: no end was held out, too few conversations: the threshold is a guess")
     found = leaving.quality(test, threshold)
     say(
         f"sft: ends of the test split at a threshold of {threshold:.3f}: precision {found.precision:.3f}, recall "
@@ -300,20 +312,27 @@ def _ending(folder: Path) -> dict[str, Any]:
     }
 
 
+def _published(model: Model) -> str:
+    """As others know it; a folder is nobody's business."""
+    is_on_hub = model.source == "hub" and model.weights and not expanded(model.weights).exists()
+    return str(model.weights) if is_on_hub else model.name
+
+
 def _card(config: SftConfig, run: Run, lines: Sequence[Line]) -> str:
     outcome = _outcome(lines)
+    base = _published(config.model)
     told = {
         "method": config.method.name,
         "history": config.history,
         "first thought": "yes" if config.first_thought else "no",
-        "base model": config.model.weights or config.model.name,
-        "corpus": f"{config.data.name}, {run.counts['items']:,} samples",
+        "base model": base,
+        "corpus": f"{Path(run.inputs['input']).name}, {run.counts['items']:,} samples",
         "training": f"{outcome['steps']:,} steps of {config.global_batch}, lr {config.lr:g}, seed {config.seed}",
-        "loss": f"{outcome['loss']:.4f} in the last step, {outcome['test_loss'] or float('nan'):.4f} on the test split",
+        "loss in the last step": f"{outcome['loss']:.4f}",
+        "loss on the test split": "none" if outcome["test_loss"] is None else f"{outcome['test_loss']:.4f}",
         "made by": f"thinkus {run.manifest.thinkus} ({run.manifest.git_commit or 'no checkout'})",
         "identity": run.manifest.identity,
     }
-    base = config.model.weights or config.model.name
     return result.card(run.manifest.name, base, told, DOES[cast(Way, config.method.name)])
 
 

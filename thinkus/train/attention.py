@@ -63,7 +63,7 @@ class Sight:
         if window not in self._block_masks:
             from torch.nn.attention.flex_attention import create_block_mask
 
-            until, positions = self._until, self.positions
+            until, positions = self._until, self.positions.int()  # numbers of half the size
 
             def sees(_: Any, __: Any, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
                 seen = (k <= q) & (q < until[k])

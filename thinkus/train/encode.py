@@ -86,9 +86,9 @@ class Encoder:
         return Encoded(sample, pieces, target if self._is_label else (*target, *self._ids(Token("eos"))))
 
     def _cut(self, whole: Encoded) -> Encoded | None:
-        """Without as many of the first exchanges as it takes; the situation stays."""
+        """Without as many of the first exchanges as it takes; the situation and what was said last stay."""
         situation, *said = whole.sample.history
-        for start in range(2, len(said) + 1, 2):
+        for start in range(2, len(said) - 1, 2):
             history: tuple[Message, ...] = (situation, *said[start:])
             shorter = self._encoded(whole.sample._replace(history=history))
             if shorter.length <= self._max_length:

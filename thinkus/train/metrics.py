@@ -46,16 +46,16 @@ class Metrics:
     """The file, for the one rank that writes it."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self.file = file
 
     def cut(self, steps: int) -> list[Line]:
         """Forget what came after so many steps: it will come again."""
-        kept = [line for line in Follower(self._file).new() if line.step <= steps] if steps else []
-        write_whole(self._file, b"".join(map(_encoded, kept)))
+        kept = [line for line in Follower(self.file).new() if line.step <= steps] if steps else []
+        write_whole(self.file, b"".join(map(_encoded, kept)))
         return kept
 
     def add(self, line: Line) -> None:
-        with self._file.open("ab") as file:
+        with self.file.open("ab") as file:
             file.write(_encoded(line))
 
 

@@ -31,6 +31,8 @@ def put_in_place(aside: Path, folder: Path) -> None:
     for file in aside.iterdir():
         with file.open("rb") as written:
             os.fsync(written.fileno())
+    if folder.is_symlink():
+        folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)  # of an earlier process that was killed after this
     aside.rename(folder)
     sync_directory(folder.parent)

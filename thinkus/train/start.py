@@ -14,7 +14,8 @@ from typing import IO
 
 from thinkus import warden
 from thinkus.errors import ThinkusError
-from thinkus.train.metrics import Follower, Line
+from thinkus.train import checkpoints
+from thinkus.train.metrics import Follower, Line, Metrics
 from thinkus.train.task import TASK, Task
 
 LOG = "ranks.log"
@@ -24,16 +25,19 @@ LOOK_EVERY_S = 0.2
 def train(task: Task, watch: Callable[[Line], None]) -> None:
     """Until the model lies in the task's folder; `watch` is told each line of the metrics."""
     task.write()
+    metrics = task.directory / "metrics.jsonl"
+    Metrics(metrics).cut(checkpoints.check_last(task))
+    follower = Follower(metrics)
+    follower.new()  # what an earlier process did was shown then
     for old in task.folder.glob("ended-*.json"):
         old.unlink()
     log = task.folder / LOG
     with log.open("ab") as file, _ranks(task, file) as ranks:
-        metrics = Follower(task.directory / "metrics.jsonl")
         status = None
         while status is None:
             time.sleep(LOOK_EVERY_S)
             status = ranks.poll()
-            for line in metrics.new():
+            for line in follower.new():
                 watch(line)
     if status:
         raise ThinkusError(

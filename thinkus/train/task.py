@@ -49,6 +49,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     def folder(self) -> Path:
         return self.directory / "training"
 
+    @property
+    def checkpoints(self) -> Path:
+        return self.directory / "checkpoints"
+
     def shelf(self, name: str) -> Path:
         return self.folder / name
 

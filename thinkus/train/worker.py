@@ -23,7 +23,7 @@ from thinkus.errors import ThinkusError
 from thinkus.files import write_whole
 from thinkus.train import engine as deepspeed
 from thinkus.train.checkpoints import Checkpoints
-from thinkus.train.metrics import Evaluation, Line, Metrics, StepFacts
+from thinkus.train.metrics import Evaluation, Follower, Line, Metrics, StepFacts
 from thinkus.train.plan import Pack, Step
 from thinkus.train.schedule import share_of_lr
 from thinkus.train.shelf import Shelf
@@ -48,7 +48,7 @@ class Rank:
         model = deepspeed.load_model(task)
         self._work = Work(model)
         self.engine = deepspeed.initialize(task, model, flex=task.device == "cuda")
-        self._checkpoints = Checkpoints(task.directory / "checkpoints", self.number)
+        self._checkpoints = Checkpoints(task, self.number)
         self._metrics = Metrics(task.directory / "metrics.jsonl")
         self._tracker = tracker_of(task) if self.is_first else None
         self._peak = peak_of(torch.cuda.get_device_name()) if task.device == "cuda" else None
@@ -66,7 +66,9 @@ class Rank:
             is_last = done == len(self._plan) or self._is_time_over()
             if is_last or done in self._plan.ends_of_epochs():
                 self._evaluate(done)
-            if not is_last and done % self.task.checkpoint_steps == 0:
+            # Of a training by the clock the end is soon reached again, and gigabytes take their time.
+            is_worth_keeping = is_last and self.task.budget_s is None
+            if is_worth_keeping or done % self.task.checkpoint_steps == 0:
                 self._checkpoints.save(self.engine, done, {"step": done, "elapsed_s": self._elapsed_s})
 
     def export(self, folder: Path) -> None:
@@ -81,10 +83,8 @@ class Rank:
     def _resumed(self) -> int:
         state = self._checkpoints.load(self.engine) or {"step": 0, "elapsed_s": 0.0}
         self._elapsed_s = state["elapsed_s"]
-        if self.is_first:
-            kept = self._metrics.cut(state["step"])
-            if self._tracker:
-                self._tracker.begin(kept)
+        if self._tracker:
+            self._tracker.begin(Follower(self._metrics.file).new())
         return int(state["step"])
 
     def _is_time_over(self) -> bool:
@@ -192,8 +192,7 @@ class Rank:
         """Before a GPU's kernels are trusted: the first trees against their samples, each by itself."""
         if self.task.device == "cpu" or self.task.layout == "flat":
             return
-        pack = step.ranks[self.number][0]
-        flat = Pack(tuple((one,) for group in pack.groups for one in group))
+        pack, flat = self._some_trees(step.ranks[self.number][0])
         losses = torch.zeros(2, dtype=torch.float64, device=self._device)
         with torch.no_grad():
             for at, one in enumerate((pack, flat)):
@@ -205,6 +204,17 @@ class Rank:
                 f"{paths:.4f}; train with layout=flat, and report this"
             )
 
+    def _some_trees(self, pack: Pack) -> tuple[Pack, Pack]:
+        """As many of a pack as fit beside each other when each sample is a path of its own; one at least."""
+        groups: list[tuple[int, ...]] = []
+        held = 0
+        for group in pack.groups:
+            held += int(self._shelf.samples.length[list(group)].sum())
+            if groups and held > self.task.max_tokens:
+                break
+            groups.append(group)
+        return Pack(tuple(groups)), Pack(tuple((one,) for group in groups for one in group))
+
     def _stop_if_lost(self, number: int, step: Step, value: float, what: str) -> None:
         if math.isfinite(value):
             return
@@ -212,7 +222,7 @@ class Rank:
         listed = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
         raise ThinkusError(
             f"lr: the {what} of step {number + 1} is {value}, with the conversations {listed}; look at them, or take "
-            f"a lower lr= than {self.task.lr:g}; the last good checkpoint is kept"
+            f"a lower lr= than {self.task.lr:g}; checkpoints/ keeps what was good, if there was one yet"
         )
 
     def _memory_gb(self) -> float:
