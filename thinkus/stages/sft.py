@@ -75,7 +75,7 @@ def plan(config: SftConfig, root: Path) -> list[str]:
     return [
         f"trains {config.model.name} on {len(trained):,} conversations: {samples:,} samples in {config.epochs} epochs, "
         f"{-(-samples // config.global_batch):,} steps of {config.global_batch}, less those that are too long",
-        f"on {len(facts.visible_gpus()) or 'no'} GPU{'s' * (len(facts.visible_gpus()) != 1)}",
+        f"on {_gpus() or 'no'} GPU{'s' * (_gpus() != 1)}",
     ]
 
 
@@ -227,11 +227,16 @@ def _weights(config: SftConfig) -> Weights:
 
 def _ranks(config: SftConfig) -> int:
     asked = config.cluster.ranks if config.cluster.name == "local" else None
-    return asked or len(facts.visible_gpus()) or 1
+    return asked or _gpus() or 1
+
+
+def _gpus() -> int:
+    """Those that are there and that we may use."""
+    return len(facts.visible_gpus()) if facts.gpus() else 0
 
 
 def _device() -> Literal["cpu", "cuda"]:
-    if not facts.visible_gpus():
+    if not _gpus():
         return "cpu"
     if (facts.version_of("torch") or "").endswith("+cpu"):
         raise ThinkusError(
