@@ -61,7 +61,7 @@ class Subject(NamedTuple):
 
 SUBJECTS = (
     Subject("tiny", 80, 30, 4096, 8, 20, (3e-3, 1e-2)),
-    Subject("gemma270m", 8, 6, 512, 1, 4, (2e-5,)),
+    Subject("gemma270m", 6, 4, 512, 1, 4, (2e-5,)),
 )
 
 

@@ -14,6 +14,7 @@ from tests.train.parts import CONFIGS, conversations
 from thinkus import weights
 from thinkus.errors import ThinkusError
 from thinkus.train import start
+from thinkus.train.checkpoints import steps_in
 from thinkus.train.encode import Encoder
 from thinkus.train.lessons import Lessons
 from thinkus.train.metrics import Evaluation, Follower, Line, StepFacts
@@ -151,8 +152,14 @@ class Enough(Exception):
 
 @pytest.mark.parametrize(("ranks", "stage"), [(2, 0), (2, 2), (2, 3)])
 def test_stopped_and_gone_on_the_losses_are_the_same(
-    ranks: int, stage: int, undisturbed: list[Line], shelves: Path, tmp_path: Path
+    ranks: int,
+    stage: int,
+    undisturbed: list[Line],
+    shelves: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(start, "LOOK_EVERY_S", 0.01)
     given = task(tmp_path / "run", shelves, ranks=ranks, zero_stage=stage)
 
     def stop(line: Line) -> None:
@@ -161,14 +168,14 @@ def test_stopped_and_gone_on_the_losses_are_the_same(
 
     with pytest.raises(Enough):
         start.train(given, stop)
-    assert (given.checkpoints / "step-00000004").is_dir()
+    last = max(steps_in(given.checkpoints))
     with pytest.raises(
-        ThinkusError, match=r"checkpoints: .* after [48] steps, was made otherwise \(ZeRO: \d, now 1\)"
+        ThinkusError, match=r"checkpoints: .* after \d+ steps, was made otherwise \(ZeRO: \d, now 1\)"
     ):
         start.train(msgspec.structs.replace(given, zero_stage=1), lambda _: None)
     seen: list[Line] = []
     start.train(given, seen.append)
-    assert seen[0].step in (5, 9)  # it is looked at a few times a second
+    assert seen[0].step == last + 1
     assert losses(Follower(tmp_path / "run" / "metrics.jsonl").new()) == pytest.approx(
         losses(undisturbed), rel=1e-5
     )
