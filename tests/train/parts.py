@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,10 +16,9 @@ from transformers.models.gemma3.modeling_gemma3 import Gemma3RMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
 
-from thinkus import runs
-from thinkus.identity import identity_of
+from tests.test_runs import manifest
 from thinkus.records import Annotation, Conversation, Message, to_line
-from thinkus.runs import Manifest, claimed
+from thinkus.runs import claimed
 from thinkus.train import attention
 from thinkus.train.forest import Sequel
 
@@ -117,24 +117,8 @@ def conversations(count: int, test: int = 3) -> list[Conversation]:
 
 def annotated(root: Path, records: Sequence[Conversation], name: str = "jsonl") -> Path:
     """A finished run of annotate that holds these."""
-    made_from = {"records": len(records)}
-    manifest = Manifest(
-        schema=runs.RUN_SCHEMA,
-        thinkus="0",
-        stage="annotate",
-        name=name,
-        status="started",
-        identity=identity_of(made_from),
-        made_from=made_from,
-        inputs={},
-        prompts={},
-        seed=0,
-        git_commit=None,
-        packages={},
-        hardware={},
-        started=runs.now(),
-    )
-    with claimed(root / "annotate" / name, manifest, "a: 1\n", redo=False) as run:
+    fresh = msgspec.structs.replace(manifest(records=len(records)), stage="annotate", name=name)
+    with claimed(root / "annotate" / name, fresh, "a: 1\n", redo=False) as run:
         assert run is not None
         with run.output("records.jsonl") as file:
             file.writelines(map(to_line, records))

@@ -109,7 +109,7 @@ def run(config: SftConfig, run: Run) -> None:
 
 
 class Workshop:
-    """What a training is made with, each part when it is first needed."""
+    """What a training is made with, checked."""
 
     def __init__(self, config: SftConfig) -> None:
         self._config = config
@@ -173,6 +173,7 @@ class Workshop:
         ranks = _ranks(config)
         max_tokens = config.max_tokens_per_rank or MAX_TOKENS[device]
         zero = self._zero(device, ranks, max_tokens)
+        recomputes = config.gradient_checkpointing
         return Task(
             run=str(run.directory.absolute()),
             name=run.manifest.name,
@@ -182,7 +183,7 @@ class Workshop:
             ranks=ranks,
             zero_stage=zero.stage,
             offload=zero.offload,
-            gradient_checkpointing=_or(config.gradient_checkpointing, device == "cuda"),
+            gradient_checkpointing=device == "cuda" if recomputes is None else recomputes,
             seed=config.seed,
             epochs=config.epochs,
             lr=config.lr,
@@ -339,7 +340,3 @@ def _card(config: SftConfig, run: Run, lines: Sequence[Line]) -> str:
         "identity": run.manifest.identity,
     }
     return result.card(run.manifest.name, base, told, DOES[cast(Way, config.method.name)])
-
-
-def _or(said: bool | None, usual: bool) -> bool:
-    return usual if said is None else said

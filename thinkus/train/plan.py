@@ -142,11 +142,6 @@ class Plan:
         return Pack(((*group, one),), tree.tokens + length - common, tree.targets + targets)
 
 
-def tree_tokens(samples: Samples) -> int:
-    """Of all conversations, each as one tree."""
-    return int(samples.length.sum() - samples.shared.sum())
-
-
 def _dealt(units: Sequence[Pack], ranks: int, max_tokens: int) -> list[list[Pack]]:
     """Units gathered into packs that fit, equally many for each rank and about equally full."""
     largest_first = sorted(units, key=lambda unit: -unit.tokens)
