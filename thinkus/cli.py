@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from thinkus import __version__, paths
+from thinkus import __version__, paths, signals
 from thinkus.completion import complete_word
 from thinkus.errors import ThinkusError
 from thinkus.help import describe_keys
@@ -167,6 +167,7 @@ def _thinkus(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script: a mistake of the user's is one line and exit 2, ours a traceback."""
+    signals.heed()
     try:
         if app(args=arguments, standalone_mode=False) == INTERRUPTED:  # what Typer makes of Ctrl-C
             _end("stopped; the same command goes on from here", INTERRUPTED)

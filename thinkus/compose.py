@@ -76,11 +76,17 @@ def jobs(stage: str, words: Sequence[str], *, sweep: bool) -> list[Job]:
         raise ConfigError(
             dict.fromkeys(mistakes)
         )  # in order, each once: jobs of a sweep share most of theirs
-    if shared := [name for name, count in Counter(job.name for job in found).items() if count > 1]:
+    parts = Counter((job.name, getattr(job.config, "shard", None)) for job in found)
+    if shared := [name for (name, _), count in parts.items() if count > 1]:
         raise ConfigError(
             [f"{shared[0]}: is the name of several jobs of this sweep; sweep something else, or use no -m"]
         )
     return found
+
+
+def job_of(stage: str, words: Sequence[str], name: str, yaml: str) -> Job:
+    """The job that was composed before, from its text."""
+    return Job(tuple(words), checked(stage, DictConfig(OmegaConf.create(yaml)), []), name, yaml)
 
 
 def sweep(stage: str, jobs: Sequence[Job], run: Callable[[Job], None]) -> None:
@@ -90,7 +96,7 @@ def sweep(stage: str, jobs: Sequence[Job], run: Callable[[Job], None]) -> None:
 
     def task(_: DictConfig) -> None:
         words, name, yaml = checked_here[HydraConfig.get().job.num]
-        run(Job(words, checked(stage, DictConfig(OmegaConf.create(yaml)), []), name, yaml))
+        run(job_of(stage, words, name, yaml))
 
     swept = []
     for words in zip(*(job.words for job in jobs), strict=True):
@@ -129,6 +135,8 @@ def _parsed(stage: str, words: Sequence[str], *, sweep: bool) -> tuple[list[list
                 raise HydraException(word)
             is_sweep = override.is_sweep_override()
             values = list(override.sweep_string_iterator()) if is_sweep else []
+            if parts := re.fullmatch(r"shard=all/([1-9]\d{0,3})", word):
+                is_sweep, values = True, [f"{part + 1}/{parts[1]}" for part in range(int(parts[1]))]
         except (HydraException, IndexError):
             mistakes.append(_no_override(stage, word))
             continue

@@ -88,9 +88,17 @@ class SlurmCluster(Schema):
     account: str | None
     nodes: Positive
     gpus_per_node: Count
+    ranks_per_node: Positive | None
+    """Processes that train together on a node; null: one for each GPU."""
     cpus_per_task: Positive | None
     memory_gb: Positive | None
     time_min: Positive
+    setup: list[str]
+    """Lines of shell, before anything of ours."""
+    python: str | None
+    """What starts Python on a node; null: the one that submits."""
+    sbatch: dict[str, str | int | bool]
+    wait: bool
 
 
 Cluster = Annotated[LocalCluster | SlurmCluster, Field(discriminator="name")]

@@ -20,6 +20,15 @@ class ConfigError(ThinkusError):
         super().__init__("\n".join(self.mistakes))
 
 
+class Stopped(KeyboardInterrupt):
+    """A scheduler wants this process to end: what is worth it is saved first, and the same command goes on."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+        """Of the signal."""
+
+
 class RunRefused(ThinkusError):
     """A run directory that cannot be used as asked; nothing in it was touched."""
 

@@ -38,6 +38,15 @@ def run_directory(stage: str, config: StageConfig, name: str) -> Path:
     return expanded(config.root) / stage / name
 
 
+class Outlook(NamedTuple):
+    """What carrying a run out would meet."""
+
+    directory: Path
+    """Of the run, or of its part."""
+    identity: str
+    is_done: bool
+
+
 class Task(NamedTuple):
     """All that carrying one run out takes."""
 
@@ -114,6 +123,19 @@ def _carried_out(task: Task, target: Path) -> bool:
                 )
         run.finish()
     return True
+
+
+def outlook(stage: str, config: StageConfig, name: str) -> Outlook:
+    """Whether all that a run reads is there, before it waits in a queue."""
+    directory = run_directory(stage, config, name)
+    work = stages.load(stage)
+    inputs = work.inputs(config, directory.parent.parent)
+    fresh = _manifest(stage, name, config, inputs, work.prompts(config))
+    make_writable(directory.parent)
+    shard = getattr(config, "shard", None)
+    part = Shard.parse(shard).directory(directory) if shard else directory
+    is_done = is_finished(directory, fresh) or (part != directory and is_finished(part, fresh))
+    return Outlook(part.absolute(), fresh.identity, is_done)
 
 
 def previewed(stage: str, config: StageConfig, name: str, config_yaml: str, count: int) -> None:

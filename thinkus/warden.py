@@ -1,11 +1,13 @@
 """Stands between us and a server that we start, so that nothing of it survives us, however we end.
 
-    python warden.py -- COMMAND...
+    python warden.py [--deaf] -- COMMAND...
 
 It runs the command until its own stdin closes, which the kernel sees to even where we are
 killed with SIGKILL, and then ends the command with all that ever came of it: a server forks
-engines, these fork workers, some in sessions of their own, and each may hold a GPU. Only the
-standard library, nothing of thinkus: it must start at once, in any Python.
+engines, these fork workers, some in sessions of their own, and each may hold a GPU. With --deaf
+nothing else ends it: a scheduler that signals every process of a job means whoever started us,
+who knows what is to be saved first. Only the standard library, nothing of thinkus: it must start
+at once, in any Python.
 """
 
 import ctypes
@@ -26,7 +28,7 @@ IS_LINUX = sys.platform == "linux"
 
 
 class Warden:
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], *, is_deaf: bool) -> None:
         self._is_told_to_end = False
         self._status: int | None = None
         self._parent = os.getppid()
@@ -34,13 +36,17 @@ class Warden:
             signal.signal(number, self._end_soon)
         for number in (signal.SIGUSR1, signal.SIGUSR2):  # schedulers send them to whoever is in a job
             signal.signal(number, lambda *_: None)
+        if is_deaf:  # and so is all that it starts, unless it says otherwise
+            for number in (signal.SIGTERM, signal.SIGUSR2):
+                signal.signal(number, signal.SIG_IGN)
+        last_word = signal.SIGKILL if is_deaf else signal.SIGTERM
         _control_process(PR_SET_CHILD_SUBREAPER, 1)  # orphans of the command become our children, not init's
         self._command = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             process_group=0,
             # So that it hears of it, should we be killed ourselves.
-            preexec_fn=lambda: _control_process(PR_SET_PDEATHSIG, signal.SIGTERM),
+            preexec_fn=lambda: end_with_parent(last_word),
         )
 
     def watch(self) -> int:
@@ -111,15 +117,21 @@ def _send(process: int, number: int) -> None:
     (os.kill if IS_LINUX else os.killpg)(process, number)
 
 
+def end_with_parent(number: int) -> None:
+    """Let the kernel send this process a signal when who started it dies."""
+    _control_process(PR_SET_PDEATHSIG, number)
+
+
 def _control_process(option: int, value: int) -> None:
     if IS_LINUX and ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")
 
 
 def main(words: list[str]) -> int:
-    command = words[1:] if words[:1] == ["--"] else words
+    mark = words.index("--")
+    command = words[mark + 1 :]
     try:
-        warden = Warden(command)
+        warden = Warden(command, is_deaf="--deaf" in words[:mark])
     except (OSError, IndexError) as error:
         print(f"warden: cannot run {' '.join(command[:1])!r}: {error}", file=sys.stderr)
         return 127

@@ -1,8 +1,13 @@
-"""The parent's side of a training: the ranks started, watched and ended, and what they say passed on."""
+"""The parent's side of a training: the ranks started, watched and ended, and what they say passed on.
+
+On several nodes there is a parent on each. The first one makes the task and tells the others, by the
+task's file, where its ranks are to be met; theirs only stand by them.
+"""
 
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -10,75 +15,114 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from thinkus import warden
-from thinkus.errors import ThinkusError
+from thinkus.errors import Stopped, ThinkusError
+from thinkus.files import write_whole
 from thinkus.train import checkpoints
+from thinkus.train import task as tasks
 from thinkus.train.metrics import Follower, Line, Metrics
-from thinkus.train.task import TASK, Task
+from thinkus.train.task import MODEL, STOP, TASK, Task
 
-LOG = "ranks.log"
 LOOK_EVERY_S = 0.2
+OTHERS_MAY_TAKE_S = 15.0
+"""To end by themselves where one rank has: then they are ended."""
 
 
 def train(task: Task, watch: Callable[[Line], None]) -> None:
     """Until the model lies in the task's folder; `watch` is told each line of the metrics."""
-    task.write()
     metrics = task.directory / "metrics.jsonl"
+    checkpoints.drop_unfinished(task)
     Metrics(metrics).cut(checkpoints.check_last(task))
     follower = Follower(metrics)
     follower.new()  # what an earlier process did was shown then
-    for old in task.folder.glob("ended-*.json"):
-        old.unlink()
-    log = task.folder / LOG
-    with log.open("ab") as file, _ranks(task, file) as ranks:
-        status = None
-        while status is None:
-            time.sleep(LOOK_EVERY_S)
-            status = ranks.poll()
-            for line in follower.new():
-                watch(line)
+    task.write()
+
+    def look() -> None:
+        for line in follower.new():
+            watch(line)
+
+    with _ranks(task, 0) as ranks:
+        try:
+            status = _followed(ranks, task, look)
+        except Stopped:
+            (task.folder / STOP).touch()
+            status = _followed(ranks, task, look)
+            if status == 0 and not (task.folder / MODEL).exists():
+                raise
     if status:
-        raise ThinkusError(
-            _last_words(task) or f"sft: a rank ended: {_first_error(log)}; all of it is in {log}"
-        )
+        raise ThinkusError(_why(task, 0, status))
+
+
+def assist(directory: Path, launch: str, node: int, is_over: Callable[[], bool]) -> None:
+    """On another node than the first: this node's ranks, as soon as the first says where to meet."""
+    while (task := tasks.of_launch(directory, launch)) is None:
+        if is_over():
+            return
+        time.sleep(LOOK_EVERY_S)
+    with _ranks(task, node) as ranks:
+        status = _followed(ranks, task, lambda: None)
+    if status:
+        why = _why(task, node, status)
+        write_whole(task.folder / f"ended-node-{node}.json", _words(why))
+        raise ThinkusError(why)
+
+
+def log_of(task: Task, node: int) -> Path:
+    return task.folder / (f"ranks-of-node-{node}.log" if node else "ranks.log")
+
+
+def _followed(ranks: subprocess.Popen[bytes], task: Task, look: Callable[[], None]) -> int:
+    """Until all of them have ended, or one has and the others take too long."""
+    patient_until = float("inf")
+    while (status := ranks.poll()) is None:
+        if patient_until == float("inf") and any(task.folder.glob("ended-*.json")):
+            patient_until = time.monotonic() + OTHERS_MAY_TAKE_S
+        if time.monotonic() > patient_until:
+            return 1
+        look()
+        time.sleep(LOOK_EVERY_S)
+    look()
+    return status
 
 
 @contextmanager
-def _ranks(task: Task, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """All of them, under a warden: they end when this process does, however it ends."""
+def _ranks(task: Task, node: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Those of this node, under a warden: they end when this process does, however it ends."""
+    here = task.ranks // task.nodes
     worker = ["-m", "thinkus.train.worker", str(task.folder / TASK)]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     environment = {
-        "OMP_NUM_THREADS": str(max(1, cores // task.ranks)),
+        "OMP_NUM_THREADS": str(max(1, cores // here)),
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "DS_ACCELERATOR": task.device,
     }
     if task.ranks > 1:
-        launcher = [
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            "--nproc-per-node",
-            str(task.ranks),
-            *worker,
-        ]
+        launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(here)]
+        # TERM is for the parent, who has the ranks save; torchrun itself would end them at once.
+        launcher += ["--signals-to-handle", "SIGINT,SIGHUP,SIGQUIT", "--shutdown-timeout", "5"]
+        launcher += (
+            ["--nnodes", str(task.nodes), "--node-rank", str(node), *_meeting(task)]
+            if task.nodes > 1
+            else ["--standalone"]
+        )
+        launcher += worker
     else:
         launcher = worker
         environment |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
-        environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
-    command = [sys.executable, warden.__file__, "--", sys.executable, *launcher]
-    # Its own session: a Ctrl-C is for us, and reaches the ranks through the warden.
-    ranks = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=log,
-        env=os.environ | environment,
-        start_new_session=True,
-    )
+        environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    command = [sys.executable, warden.__file__, "--deaf", "--", sys.executable, *launcher]
+    with log_of(task, node).open("ab") as log:
+        # Its own session: a Ctrl-C is for us, and reaches the ranks through the warden.
+        ranks = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=os.environ | environment,
+            start_new_session=True,
+        )
     try:
         yield ranks
     finally:
@@ -88,20 +132,42 @@ def _ranks(task: Task, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
         ranks.wait()
 
 
-def _free_port() -> int:
+def _meeting(task: Task) -> list[str]:
+    assert task.meeting is not None
+    return ["--master-addr", task.meeting.address, "--master-port", str(task.meeting.port)]
+
+
+def free_port() -> int:
     with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
+        one.bind(("", 0))
         return int(one.getsockname()[1])
 
 
+def _why(task: Task, node: int, status: int) -> str:
+    """What the first that failed had to say, wherever it ran."""
+    until = time.monotonic() + (OTHERS_MAY_TAKE_S if task.nodes > 1 else 0)
+    while not (said := _last_words(task)) and time.monotonic() < until:
+        time.sleep(LOOK_EVERY_S)
+    return said or f"sft: {_ended_without(log_of(task, node), status)}; all of it is in {log_of(task, node)}"
+
+
 def _last_words(task: Task) -> str | None:
-    """Of the rank that failed first, where it could tell."""
     said = [json.loads(file.read_bytes()) for file in task.folder.glob("ended-*.json")]
     return str(min(said, key=lambda one: float(one["time"]))["error"]) if said else None
 
 
-def _first_error(log: Path) -> str:
-    """The others fail because one did, so the first line that names an error counts."""
-    lines = log.read_text(errors="replace").splitlines()
-    named = (re.search(r"\b[\w.]*(?:Error|Exception): .*", line) for line in lines)
-    return next((match[0] for match in named if match), "without a word")
+def _words(why: str) -> bytes:
+    return json.dumps({"time": time.time(), "error": why}).encode()
+
+
+def _ended_without(log: Path, status: int) -> str:
+    """Of a rank that could not tell why: the kernel ended it, or it fell over an error of ours."""
+    text = log.read_text(errors="replace")
+    killed = re.search(r"rank\s*: (\d+).*\n.*\n.*\n\s*traceback\s*: Signal \d+ \((\w+)\)", text)
+    if killed or status > 128:
+        rank, name = killed.groups() if killed else ("0", signal.Signals(status - 128).name)
+        memory = ", as the kernel does when the memory is full" if name == "SIGKILL" else ""
+        return f"rank {rank} was ended by {name}{memory}; the same command goes on from the last checkpoint"
+    # The others fail because one did, so the first line that names an error counts.
+    named = (re.search(r"\b[\w.]*(?:Error|Exception): .*", line) for line in text.splitlines())
+    return f"a rank ended: {next((match[0] for match in named if match), 'without a word')}"

@@ -5,12 +5,25 @@ from typing import Literal
 
 import msgspec
 
+from thinkus.belongings import TRAINING
 from thinkus.files import write_whole
 from thinkus.train.plan import Layout, Order, Plan
 from thinkus.train.shelf import Shelf
 
 TASK = "task.json"
 LIKELIHOODS = "likelihoods.json"
+MODEL = "model"
+STOP = "stop"
+"""A file that asks the ranks to save after their step, and to leave."""
+
+
+class Meeting(msgspec.Struct, frozen=True):
+    """Where the ranks of several nodes find each other."""
+
+    address: str
+    port: int
+    launch: str
+    """Which start of which job this is, so that no node takes an earlier task for this one."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +35,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A folder in Hugging Face's form."""
     device: Literal["cpu", "cuda"]
     ranks: int
+    """On all nodes together."""
     zero_stage: Literal[0, 1, 2, 3]
     offload: bool
     gradient_checkpointing: bool
@@ -40,6 +54,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[int, int] | None = None
     """The tokens for going on and for the end, where endings are what is learnt."""
     tracker: Literal["none", "wandb", "tensorboard"] = "none"
+    nodes: int = 1
+    meeting: Meeting | None = None
 
     @property
     def directory(self) -> Path:
@@ -47,7 +63,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def folder(self) -> Path:
-        return self.directory / "training"
+        return self.directory / TRAINING
 
     @property
     def checkpoints(self) -> Path:
@@ -74,3 +90,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(file: Path) -> Task:
     return msgspec.json.decode(file.read_bytes(), type=Task)
+
+
+def of_launch(directory: Path, launch: str) -> Task | None:
+    """The task of a run's directory, once this start of its job has written it."""
+    try:
+        task = read(directory / TRAINING / TASK)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return task if task.meeting and task.meeting.launch == launch else None

@@ -10,15 +10,18 @@ import json
 import math
 import os
 import resource
+import signal
 import sys
 import time
 import traceback
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from thinkus import warden
 from thinkus.errors import ThinkusError
 from thinkus.files import write_whole
 from thinkus.train import engine as deepspeed
@@ -28,11 +31,25 @@ from thinkus.train.plan import Pack, Step
 from thinkus.train.schedule import share_of_lr
 from thinkus.train.shelf import Shelf
 from thinkus.train.speed import Work, peak_of
-from thinkus.train.task import LIKELIHOODS, Task, read
+from thinkus.train.task import LIKELIHOODS, MODEL, STOP, Task, read
 from thinkus.train.trackers import tracker_of
 
 LAYOUTS_MAY_DIFFER = 0.02
 """Of the loss, in bfloat16; a mask that is wrong moves it by far more."""
+
+
+class Leave(Exception):
+    """All ranks know that they are asked to stop."""
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a training is, beside its weights."""
+
+    steps: int
+    elapsed_s: float
+    is_evaluated: bool
+    """After these steps, where that is due."""
 
 
 class Rank:
@@ -52,24 +69,46 @@ class Rank:
         self._metrics = Metrics(task.directory / "metrics.jsonl")
         self._tracker = tracker_of(task) if self.is_first else None
         self._peak = peak_of(torch.cuda.get_device_name()) if task.device == "cuda" else None
-        self._elapsed_s = 0.0
+        self._state = State(steps=0, elapsed_s=0.0, is_evaluated=False)
+        self._saved: State | None = None
 
-    def train(self) -> None:
-        done = self._resumed()
-        if done == 0:
+    def train(self) -> bool:
+        """Whether it came to its end; where it was asked to stop it has saved how far it came."""
+        try:
+            self._train()
+        except Leave:
+            if self._state.steps > (self._saved.steps if self._saved else 0):
+                self._save()
+            return False
+        return True
+
+    def _train(self) -> None:
+        self._resume()
+        if self._state.steps == 0:
             self._compare_layouts(self._plan[0])
-            if self.task.budget_s is None:  # whoever counts seconds wants them spent on steps
-                self._evaluate(0)
-        while done < len(self._plan) and not self._is_time_over():
-            self._take(done, self._plan[done])
-            done += 1
+        while True:
+            done = self._state.steps
             is_last = done == len(self._plan) or self._is_time_over()
-            if is_last or done in self._plan.ends_of_epochs():
+            if self._is_evaluation_due(done, is_last) and not self._state.is_evaluated:
                 self._evaluate(done)
+                self._state = replace(self._state, is_evaluated=True)
             # Of a training by the clock the end is soon reached again, and gigabytes take their time.
             is_worth_keeping = is_last and self.task.budget_s is None
-            if is_worth_keeping or done % self.task.checkpoint_steps == 0:
-                self._checkpoints.save(self.engine, done, {"step": done, "elapsed_s": self._elapsed_s})
+            if (is_worth_keeping or done % self.task.checkpoint_steps == 0) and done:
+                self._save()
+            if is_last:
+                return
+            self._take(done, self._plan[done])
+
+    def _is_evaluation_due(self, done: int, is_last: bool) -> bool:
+        if done == 0:
+            return self.task.budget_s is None  # whoever counts seconds wants them spent on steps
+        return is_last or done in self._plan.ends_of_epochs()
+
+    def _save(self) -> None:
+        if self._state != self._saved:
+            self._checkpoints.save(self.engine, self._state.steps, asdict(self._state))
+            self._saved = self._state
 
     def export(self, folder: Path) -> None:
         deepspeed.export(self.task, self.engine, folder)
@@ -80,15 +119,18 @@ class Rank:
         if self.is_first:
             write_whole(self.task.folder / LIKELIHOODS, json.dumps(judged).encode())
 
-    def _resumed(self) -> int:
-        state = self._checkpoints.load(self.engine) or {"step": 0, "elapsed_s": 0.0}
-        self._elapsed_s = state["elapsed_s"]
+    def _resume(self) -> None:
+        if (kept := self._checkpoints.load(self.engine)) is not None:
+            self._state = self._saved = State(**kept)
         if self._tracker:
             self._tracker.begin(Follower(self._metrics.file).new())
-        return int(state["step"])
 
     def _is_time_over(self) -> bool:
-        return self.task.budget_s is not None and self._elapsed_s >= self.task.budget_s
+        return self.task.budget_s is not None and self._state.elapsed_s >= self.task.budget_s
+
+    def _is_asked_to_stop(self) -> float:
+        """1 on the rank that looks, so that a sum over all tells each."""
+        return float(self.is_first and (self.task.folder / STOP).exists())
 
     def _take(self, number: int, step: Step) -> None:
         began = time.perf_counter()
@@ -101,9 +143,10 @@ class Rank:
         norm = float(self.engine.get_global_grad_norm())
         self._stop_if_lost(number, step, norm, "gradient's norm")
         # Ranks wait for each other, so all took about as long; they must agree on when the time is over.
-        seconds = torch.tensor(time.perf_counter() - began, dtype=torch.float64, device=self._device)
-        seconds_a_step = self._total(seconds).item() / self.task.ranks
-        self._elapsed_s += seconds_a_step
+        here = (time.perf_counter() - began, self._is_asked_to_stop())
+        seconds, asked = self._total(torch.tensor(here, dtype=torch.float64, device=self._device)).tolist()
+        seconds_a_step = seconds / self.task.ranks
+        self._state = State(number + 1, self._state.elapsed_s + seconds_a_step, is_evaluated=False)
         drawn = min((number + 1) * self.task.global_batch, self._plan.drawn)
         samples = self._shelf.samples
         self._note(
@@ -117,11 +160,13 @@ class Rank:
                 logical_tokens=int(samples.length[step.samples].sum()),
                 targets=int(samples.targets[step.samples].sum()),
                 seconds=round(seconds_a_step, 4),
-                elapsed_s=round(self._elapsed_s, 2),
+                elapsed_s=round(self._state.elapsed_s, 2),
                 memory_gb=round(self._memory_gb(), 3),
                 peak_share=self._peak and round(work / seconds_a_step / self.task.ranks / self._peak, 4),
             )
         )
+        if asked:
+            raise Leave
 
     def _accumulate(self, step: Step) -> tuple[float, int, float]:
         """Gradients of the step; of all ranks together its loss, the tokens computed, and the operations."""
@@ -145,7 +190,7 @@ class Rank:
     def _progress(self, number: int) -> float:
         """At the middle of a step, so that neither the first nor the last is wasted."""
         by_steps = (number + 0.5) / len(self._plan)
-        by_time = self._elapsed_s / self.task.budget_s if self.task.budget_s else 0.0
+        by_time = self._state.elapsed_s / self.task.budget_s if self.task.budget_s else 0.0
         return min(1.0, max(by_steps, by_time))
 
     def _evaluate(self, steps: int) -> None:
@@ -167,6 +212,9 @@ class Rank:
         with torch.no_grad():
             for at, pack in enumerate(packs[self.number]):
                 summed += self.engine(shelf.forest(pack), max(each[at].targets for each in packs))
+                asked = torch.tensor(self._is_asked_to_stop(), dtype=torch.float64, device=self._device)
+                if self._total(asked).item():
+                    raise Leave
         self.engine.train()
         return self._total(summed).item() / weight
 
@@ -236,13 +284,14 @@ class Rank:
 
 
 def main(words: list[str]) -> int:
+    warden.end_with_parent(signal.SIGKILL)  # it is deaf to all that is less
     task = read(Path(words[0]))
     try:
         rank = Rank(task)
-        rank.train()
-        if task.labels:
-            rank.judge_endings()
-        rank.export(task.folder / "model")
+        if rank.train():
+            if task.labels:
+                rank.judge_endings()
+            rank.export(task.folder / MODEL)
         dist.barrier()
         dist.destroy_process_group()
     except ThinkusError as error:
@@ -268,4 +317,7 @@ def _last_words(task: Task, words: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # all is on the disk, and threads of gloo may abort an orderly end
