@@ -13,6 +13,8 @@ from rich.table import Table
 T = TypeVar("T")
 ROWS_A_MOVE = 64
 MOVE_EVERY_S = 0.1
+LINE_EVERY_S = 60.0
+"""Where nobody watches but a log."""
 
 
 def say(line: str) -> None:
@@ -31,7 +33,7 @@ def progress(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
 def bar(label: str, total: int | None, note: Callable[[], str] | None = None) -> Iterator[Callable[[], None]]:
     """A bar that is moved by one with each call: how many, how fast, how long still, and what else there is to say.
 
-    Nothing is painted where nobody watches.
+    Nothing is painted where nobody watches; a log gets a line now and then.
     """
     console = Console(stderr=True)
     columns = (
@@ -46,30 +48,43 @@ def bar(label: str, total: int | None, note: Callable[[], str] | None = None) ->
     painted = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
     with painted:
         task = painted.add_task(label, total=total, rate=0.0, note=note() if note else "")
-        began = shown = time.monotonic()
+        began = shown = said = time.monotonic()
         done = 0
         rows_a_move = ROWS_A_MOVE if note is None else 1
 
         def move() -> None:
-            nonlocal done, shown
+            nonlocal done, shown, said
             done += 1
             # A bar that is moved for each row would cost more than reading it.
             if done % rows_a_move == 0 and (now := time.monotonic()) - shown > MOVE_EVERY_S:
                 shown, rate = now, done / (now - began)
                 total_now = max(total, done) if total else None
                 painted.update(task, completed=done, rate=rate, note=note() if note else "", total=total_now)
+                if not console.is_terminal and now - said > LINE_EVERY_S:
+                    said = now
+                    of = f" of {total_now:,}" if total_now else ""
+                    say(f"{label}: {done:,}{of}, {note() if note else f'{rate:,.0f}/s'}")
 
         yield move
 
 
 @contextmanager
 def gauge(label: str, total: float) -> Iterator[Callable[[float, str], None]]:
-    """A bar that is set: how far it has come, and what there is to say. Nothing is painted where nobody watches."""
+    """A bar that is set: how far it has come, and what there is to say; in a log a line now and then."""
     console = Console(stderr=True)
     columns = (TextColumn(label), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as painted:
         task = painted.add_task(label, total=total, note="is being made ready")
-        yield lambda done, note: painted.update(task, completed=min(done, total), note=note)
+        said = time.monotonic()
+
+        def show(done: float, note: str) -> None:
+            nonlocal said
+            painted.update(task, completed=min(done, total), note=note)
+            if not console.is_terminal and time.monotonic() - said > LINE_EVERY_S:
+                said = time.monotonic()
+                say(f"{label}: {note}")
+
+        yield show
 
 
 def funnel_table(counts: dict[str, Any], note: str | None) -> None:

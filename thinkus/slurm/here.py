@@ -8,6 +8,12 @@ def node() -> int:
     return int(os.environ["SLURM_NODEID"])
 
 
+def job() -> str:
+    """As squeue and scancel call it."""
+    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{index}" if array else os.environ["SLURM_JOB_ID"]
+
+
 def launch() -> str:
     """Which start of which job this is: one that was requeued keeps its number."""
     return f"{os.environ['SLURM_JOB_ID']}.{restarts()}"

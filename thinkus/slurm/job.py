@@ -11,18 +11,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
+
+import msgspec
 
 from thinkus import signals
 from thinkus.errors import Stopped, ThinkusError
+from thinkus.files import write_whole
 from thinkus.slurm import here
 
+FAILED = 1
 
-class Outcome(NamedTuple):
-    """What comes back to whoever waits."""
+
+class Outcome(msgspec.Struct):
+    """What is left for whoever waits."""
 
     is_done: bool
     line: str
+
+
+def outcome_of(folder: Path, job: str) -> Path:
+    return folder / f"{job}_outcome.json"
 
 
 @dataclass(frozen=True)
@@ -35,21 +44,26 @@ class Queued:
     folder: str
     """Of the submission, on a disk that all nodes see."""
 
-    def __call__(self) -> Outcome:
-        back_to_the_queue = cast(Callable[[int, Any], None], signal.getsignal(signal.SIGUSR2))
+    def __call__(self) -> None:
         if here.node():
-            return self._assist()
+            self._assist()
+            return
+        back_to_the_queue = cast(Callable[[int, Any], None], signal.getsignal(signal.SIGUSR2))
         signals.heed()
+        file = outcome_of(Path(self.folder), here.job())
+        file.unlink(missing_ok=True)  # of an earlier start
         try:
             outcome = self._carry_out()
         except Stopped as stopped:
             if stopped.number == signal.SIGUSR2:
                 back_to_the_queue(stopped.number, None)  # and ends this process
-            outcome = Outcome(False, "was stopped; the same command goes on")
+            sys.exit(FAILED)  # cancelled; or preempted by SLURM, which puts it back by itself
         finally:
             self._over().touch()
         print(outcome.line, file=sys.stderr, flush=True)
-        return outcome
+        write_whole(file, msgspec.json.encode(outcome))
+        if not outcome.is_done:
+            sys.exit(FAILED)  # so that SLURM, and jobs that depend on this one, know
 
     def checkpoint(self) -> Any:
         """What submitit puts in the queue again: the same."""
@@ -69,7 +83,7 @@ class Queued:
             return Outcome(False, str(error))
         return Outcome(True, f"{self.stage}: {done.directory} {done.how}")
 
-    def _assist(self) -> Outcome:
+    def _assist(self) -> None:
         """On the other nodes of a training."""
         from thinkus import compose
         from thinkus.execute import run_directory
@@ -84,7 +98,6 @@ class Queued:
             print(error, file=sys.stderr, flush=True)
         while not self._over().exists():  # to end sooner would look like a failure
             time.sleep(1)
-        return Outcome(True, "")
 
     def _over(self) -> Path:
         return Path(self.folder) / f"over-{here.launch()}"

@@ -25,7 +25,7 @@ class State(NamedTuple):
             return f"runs on {self.where}"
         if self.name in WAITING:
             return "waits in the queue" + (f" {self.where}" if self.where != "(None)" else "")
-        return f"ended ({self.name.lower()})"
+        return f"ended ({self.name.lower().replace('_', ' ')})"
 
 
 FORGOTTEN = State("FORGOTTEN", "")

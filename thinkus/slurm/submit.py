@@ -16,6 +16,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from thinkus.compose import Job
 from thinkus.config import SlurmCluster
 from thinkus.console import say
@@ -24,14 +26,14 @@ from thinkus.execute import Outlook, outlook
 from thinkus.files import write_whole
 from thinkus.paths import expanded
 from thinkus.slurm import queue
-from thinkus.slurm.job import Outcome, Queued
+from thinkus.slurm.job import Outcome, Queued, outcome_of
 
 FOLDER = "slurm"
 """Under the root: a folder for each submission, with the jobs' logs."""
 LIVES = 1000
 """How often a job may come to the end of its time and go on: a limit for one that gets nowhere."""
 LAST_LINES = 15
-RESULT_MAY_TAKE_S = 10.0
+OUTCOME_MAY_TAKE_S = 10.0
 """To be seen from another node."""
 
 
@@ -46,10 +48,6 @@ class Submitted(NamedTuple):
     @property
     def log(self) -> Path:
         return self.folder / f"{self.id}_0_log.out"
-
-    @property
-    def result(self) -> Path:
-        return self.folder / f"{self.id}_0_result.pkl"
 
 
 def submit(stage: str, jobs: Sequence[Job], *, redo: bool) -> None:
@@ -218,15 +216,13 @@ def _as_they_end(stage: str, jobs: Sequence[Submitted]) -> Iterator[tuple[Submit
 
 
 def _outcome(job: Submitted, state: queue.State) -> Outcome:
-    from submitit.core.utils import pickle_load
-
-    until = time.monotonic() + RESULT_MAY_TAKE_S
-    while not job.result.exists() and state.name in ("COMPLETED", "FORGOTTEN") and time.monotonic() < until:
+    file = outcome_of(job.folder, job.id)
+    until = time.monotonic() + OUTCOME_MAY_TAKE_S
+    while not file.exists() and state.name != "CANCELLED" and time.monotonic() < until:
         time.sleep(0.5)
-    if not job.result.exists():
-        return Outcome(False, f"it {state} without a result{_last_lines(job.log)}")
-    ended, told = pickle_load(job.result)
-    return Outcome(*told) if ended == "success" else Outcome(False, f"an error of ours:\n{told}")
+    if not file.exists():
+        return Outcome(False, f"it {state}, and could not say why{_last_lines(job.log)}")
+    return msgspec.json.decode(file.read_bytes(), type=Outcome)
 
 
 def _last_lines(log: Path) -> str:
