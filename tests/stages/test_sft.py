@@ -1,26 +1,19 @@
 """sft, end to end: from annotated conversations to a model that others load; and every way not to get there."""
 
 import asyncio
-import json
-import random
 import re
-import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from tests.conftest import Finished
 from tests.llm.test_vllm import REAL_PYTHON, keeper, opened
+from tests.stages.trainings import USUAL, losses, train
 from tests.train.parts import annotated, conversations
 from thinkus import weights
-from thinkus.errors import ThinkusError
 from thinkus.launch import preview, start
 from thinkus.llm.exchange import Completion, Request
 from thinkus.records import Failure, Message, read_records
@@ -28,31 +21,7 @@ from thinkus.runs import load_manifest
 from thinkus.train.metrics import Follower, StepFacts
 from thinkus.user.samples import Teaching
 
-USUAL = ["model=tiny", "data=jsonl", "data.name=chats", "epochs=2", "global_batch=6", "lr=3e-3"]
-Thinkus = Callable[..., Finished]
-
-
-@pytest.fixture(autouse=True)
-def one_tiny_model(
-    workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Made once for all tests."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
-def train(*words: str, redo: bool = False) -> Path:
-    name = next((word.partition("=")[2] for word in words if word.startswith("name=")), "made")
-    start("sft", [*USUAL, f"name={name}", *words], sweep=False, redo=redo)
-    return Path("outputs/sft") / name
-
-
-def losses(run: Path) -> list[float]:
-    return [line.loss for line in Follower(run / "metrics.jsonl").new()]
-
-
-@pytest.fixture
-def chats(workspace: Path) -> Path:
-    return annotated(workspace / "outputs", conversations(14), "chats")
+pytestmark = pytest.mark.usefixtures("one_tiny_model")
 
 
 def test_the_result_is_an_ordinary_model(chats: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -115,40 +84,6 @@ def test_the_saved_weights_are_those_that_were_tested(chats: Path) -> None:
             total += loss * len(target)
             tokens += len(target)
     assert losses(run)[-1] == pytest.approx(total / tokens, rel=1e-5)
-
-
-def test_killed_at_random_and_gone_on_the_losses_are_the_same(chats: Path) -> None:
-    undisturbed = train("name=undisturbed", "checkpoint_steps=3", "epochs=6")
-    moments = random.Random(7)
-    command = [
-        sys.executable,
-        "-m",
-        "thinkus",
-        "sft",
-        *USUAL,
-        "name=killed",
-        "checkpoint_steps=3",
-        "epochs=6",
-    ]
-    kills = 0
-    while True:
-        child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        try:
-            # Mostly when steps are being taken, sometimes before.
-            assert child.wait(moments.uniform(2, 8) if kills < 4 else 60) == 0
-            break
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-            kills += 1
-    assert kills >= 2
-    run = Path("outputs/sft/killed")
-    assert losses(run) == losses(undisturbed)
-    assert (run / "model" / "model.safetensors").read_bytes() == (
-        undisturbed / "model" / "model.safetensors"
-    ).read_bytes()
-    assert not (run / "checkpoints").exists()
-    assert not (run / "training").exists()
 
 
 def test_no_rank_outlives_its_parent(chats: Path) -> None:
@@ -243,89 +178,6 @@ def test_trackers_get_every_step(chats: Path, tracker: str, monkeypatch: pytest.
         assert len(events.Scalars("test/loss")) == 2
     else:
         assert len(list((run / "wandb").glob("offline-run-*/*.wandb"))) == 1
-
-
-# What cannot be trained ------------------------------------------------------------------------
-
-
-def refused(match: str, *words: str) -> None:
-    with pytest.raises(ThinkusError, match=match) as caught:
-        train(*words)
-    assert "\n" not in str(caught.value)
-
-
-def test_what_is_wrong_with_the_input_is_said_before_anything_is_loaded(workspace: Path) -> None:
-    refused("input: there is no run .*annotate/chats; make it first: thinkus annotate data=")
-    run = annotated(workspace / "outputs", conversations(6), "chats")
-    manifest = load_manifest(run)
-    assert manifest is not None
-    unfinished = msgspec.structs.replace(manifest, status="started")
-    (run / "run.json").write_bytes(msgspec.json.encode(unfinished))
-    refused("input: .*annotate/chats is not finished; finish it first")
-
-
-def test_a_method_without_training_is_named(chats: Path) -> None:
-    refused("method: prompt asks a model as it is, so there is nothing to train", "method=prompt")
-
-
-def test_missing_thoughts_are_said_with_what_to_do(workspace: Path) -> None:
-    bare = [
-        msgspec.structs.replace(
-            one, annotation=msgspec.structs.replace(one.annotation, thoughts=(), terminal_thought=None)
-        )
-        for one in conversations(8)
-        if one.annotation
-    ]
-    annotated(workspace / "outputs", bare, "chats")
-    refused(r"input: no conversation of .*chats has what method=thinkingus teaches .*method=utterance_sft")
-    refused("no_first_thought.* first_thought=true", "first_thought=true")
-    assert train("name=words", "method=utterance_sft", "epochs=1").is_dir()
-
-
-def test_no_sample_that_fits(chats: Path) -> None:
-    refused("max_length: no sample fits in 40 tokens .*raise it", "max_length=40")
-
-
-def test_models_that_cannot_be_trained(chats: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(weights.find("tiny").ready("model"), folder)
-    shape = json.loads((folder / "config.json").read_text())
-    own = ["model.source=hub", f"model.weights={folder}"]
-
-    (folder / "config.json").write_text(json.dumps(shape | {"attention_dropout": 0.1}))
-    refused("model: attention_dropout is 0.1 .*set it to 0", *own)
-    (folder / "config.json").write_text(json.dumps(shape | {"architectures": ["MambaForCausalLM"]}))
-    refused("model: its architecture is MambaForCausalLM; those that can be trained", *own)
-    (folder / "config.json").write_text(json.dumps(shape))
-    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"eos_token": None}))
-    refused("model: its tokenizer has no end token", *own)
-
-
-def test_a_root_in_the_home_directory(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs name it as ~, for whoever reads them."""
-    monkeypatch.setenv("HOME", str(workspace))
-    annotated(workspace / "outputs", conversations(6), "chats")
-    train(f"root={workspace / 'outputs'}", "epochs=1")
-    told = (workspace / "outputs" / "sft" / "made" / "run.json").read_text()
-    assert str(workspace) not in told
-    assert "~/outputs/annotate/chats" in told
-
-
-def test_a_finished_run_without_its_model_is_damaged(chats: Path) -> None:
-    run = train("epochs=1")
-    (run / "checkpoints" / "step-00000001").mkdir(parents=True)  # as if killed before they were removed
-    train("epochs=1")
-    assert not (run / "checkpoints").exists()
-    (run / "model" / "model.safetensors").unlink()
-    refused("model.safetensors: is gone, the run is damaged; --redo derives it again", "epochs=1")
-
-
-def test_a_dry_run_writes_nothing(chats: Path, thinkus: Thinkus, workspace: Path) -> None:
-    shown = thinkus("sft", *USUAL, "--dry-run")
-    assert shown.returncode == 0, shown.stderr
-    assert "76 samples in 2 epochs, 13 steps of 6" in shown.stdout
-    assert not (workspace / "outputs" / "sft").exists()
 
 
 @pytest.mark.real

@@ -57,16 +57,16 @@ def submit(stage: str, jobs: Sequence[Job], *, redo: bool) -> None:
     fresh: list[tuple[Job, Outlook]] = []
     for job, run in zip(jobs, _outlooks(stage, jobs), strict=True):
         if run.is_done and not redo:
-            say(f"{stage}: {run.directory} is already done")
+            say(f"{stage}: {_from_here(run.directory)} is already done")
         elif there := _in_the_queue(expanded(job.config.root) / FOLDER, run):
-            say(f"{stage}: {run.directory}: is in the queue already, as job {there.id}")
+            say(f"{stage}: {_from_here(run.directory)}: is in the queue already, as job {there.id}")
             queued.append(there)
         else:
             fresh.append((job, run))
     for _, alike in groupby(fresh, key=lambda one: one[0].config.cluster):
         queued += _submitted(stage, list(alike), redo=redo)
     for one in queued:
-        say(f"{stage}: job {one.id}: {one.run} (log: {one.log})")
+        say(f"{stage}: job {one.id}: {_from_here(one.run)} (log: {_from_here(one.log)})")
     if queued and _cluster(jobs[0]).wait:
         _wait(stage, queued)
 
@@ -112,8 +112,8 @@ def _in_the_queue(folder: Path, run: Outlook) -> Submitted | None:
     live = next((one for one in there if not states[one.id].is_over), None)
     if live and live.identity != run.identity:
         raise ThinkusError(
-            f"{run.directory}: job {live.id} is making another result under this name; choose another name=, or "
-            f"scancel {live.id}"
+            f"{_from_here(run.directory)}: job {live.id} is making another result under this name; choose "
+            f"another name=, or scancel {live.id}"
         )
     return live
 
@@ -185,7 +185,7 @@ def _wait(stage: str, jobs: Sequence[Submitted]) -> None:
         for job, outcome in _as_they_end(stage, jobs):
             say(outcome.line if outcome.is_done else f"{stage}: job {job.id} failed: {outcome.line}")
             if not outcome.is_done:
-                say(f"{stage}: its log: {job.log}")
+                say(f"{stage}: its log: {_from_here(job.log)}")
                 failed.append(job.id)
     except KeyboardInterrupt:
         ids = " ".join(job.id for job in jobs)
@@ -223,6 +223,11 @@ def _outcome(job: Submitted, state: queue.State) -> Outcome:
     if not file.exists():
         return Outcome(False, f"it {state}, and could not say why{_last_lines(job.log)}")
     return msgspec.json.decode(file.read_bytes(), type=Outcome)
+
+
+def _from_here(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _last_lines(log: Path) -> str:

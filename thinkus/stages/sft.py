@@ -5,36 +5,44 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from rich.console import Console
 
-from thinkus import facts, weights
+from thinkus import weights
 from thinkus.belongings import TRAINING
 from thinkus.config import Model, SftConfig
 from thinkus.console import bar, gauge, say
 from thinkus.errors import ThinkusError
 from thinkus.paths import expanded
 from thinkus.records import read_conversations, to_line
-from thinkus.runs import Input, Run, age, input_identity, input_run, load_manifest, run_reference
+from thinkus.runs import Input, Run, age, input_identity, load_manifest
+from thinkus.slurm import here
 from thinkus.train import fitness, result, start
+from thinkus.train.disk import Disk
 from thinkus.train.encode import Encoder
 from thinkus.train.lessons import LOOKED_AT, Lessons
-from thinkus.train.memory import LADDER, Zero, least_that_fits, needed_bytes
+from thinkus.train.material import (
+    MODEL,
+    RECORDS,
+    Wrongs,
+    look_at,
+    material_of,
+    missing_packages,
+    most_samples,
+    weights_of,
+)
+from thinkus.train.memory import Zero
 from thinkus.train.metrics import Evaluation, Follower, Line, StepFacts
+from thinkus.train.room import Room
 from thinkus.train.shelf import Shelf
-from thinkus.train.task import LIKELIHOODS, Task
+from thinkus.train.task import LIKELIHOODS, Meeting, Task
 from thinkus.user import leaving
 from thinkus.user.preview import show
 from thinkus.user.samples import CONTINUES, ENDS, SITUATION, Teaching, Way
-from thinkus.weights import Weights
 
-WHERE = "model"
-MAX_TOKENS = {"cuda": 16_384, "cpu": 8_192}
-"""That a rank computes at once, where nobody says otherwise."""
 STEPS_LOOKED_AT = 100
 """To tell how many tokens will be computed."""
 DOES: dict[Way, str] = {
@@ -52,13 +60,11 @@ def inputs(config: SftConfig, root: Path) -> dict[str, Input]:
             f"method: {config.method.name} asks a model as it is, so there is nothing to train; use it with "
             f"thinkus simulate method={config.method.name} model={config.model.name}"
         )
-    reference = run_reference("annotate", config.input or config.data.name)
-    directory, manifest = input_run(root, reference, f"thinkus annotate data={config.data.name}")
-    about = f"{manifest.counts['items']:,} conversations, {age(manifest)} old"
-    model = _weights(config)
+    material = material_of(config, root)
+    about = f"{material.manifest.counts['items']:,} conversations, {age(material.manifest)} old"
     return {
-        "input": Input(str(directory), input_identity(manifest), about),
-        "model": Input(model.name, model.identity, "the model to begin with"),
+        "input": Input(str(material.directory), input_identity(material.manifest), about),
+        "model": Input(material.model.name, material.model.identity, "the model to begin with"),
     }
 
 
@@ -68,14 +74,19 @@ def prompts(config: SftConfig) -> Sequence[str]:
 
 def plan(config: SftConfig, root: Path) -> list[str]:
     """Without tokens, which only the model's tokenizer could count."""
-    read = Path(inputs(config, root)["input"].read)
-    trained = [one for one in read_conversations(read / "records.jsonl") if one.split != "test"]
-    a_conversation = 0 if config.method.name == "ending" else 1
-    samples = config.epochs * sum(one.user_turns + a_conversation for one in trained)
+    material = material_of(config, root)
+    conversations, samples = most_samples(config, material.records)
+    room = Room(config, material.shape)
+    disk = Disk(config, room.ranks.device, samples, material.records)
+    would_be_refused = [] if config.cluster.name == "slurm" else room.lacks()
+    if lack := disk.lack(root, None):
+        would_be_refused.append(lack)
     return [
-        f"trains {config.model.name} on {len(trained):,} conversations: {samples:,} samples in {config.epochs} epochs, "
-        f"{-(-samples // config.global_batch):,} steps of {config.global_batch}, less those that are too long",
-        f"on {_gpus() or 'no'} GPU{'s' * (_gpus() != 1)}",
+        f"trains {config.model.name} on {conversations:,} conversations: {samples:,} samples in {config.epochs} "
+        f"epochs, {-(-samples // config.global_batch):,} steps of {config.global_batch}, less those that are too long",
+        room.plan(),
+        disk.plan(root),
+        *(f"would be refused: {line}" for line in would_be_refused),
     ]
 
 
@@ -83,18 +94,20 @@ def look(config: SftConfig, root: Path, count: int) -> None:
     """Samples as the model will see them."""
     read = Path(inputs(config, root)["input"].read)
     workshop = Workshop(config)
-    taught = (one for one in read_conversations(read / "records.jsonl") if one.split != "test")
+    taught = (one for one in read_conversations(read / RECORDS) if one.split != "test")
     encoded = (one for conversation in taught for one in workshop.lessons.of(conversation))
     show(islice(encoded, count), workshop.lessons.encoder, Console())
 
 
 def run(config: SftConfig, run: Run) -> None:
     workshop = Workshop(config)
+    room = Room(config, workshop.shape)
+    task = workshop.task(run, room)
+    _check_room(config, run, room, task)
     folder = run.directory / TRAINING
     shutil.rmtree(folder, ignore_errors=True)  # of an earlier process; what is dear lies in checkpoints/
     counts = workshop.shelve(Path(run.inputs["input"]), folder, run)
     shelf = Shelf(folder / "train")
-    task = workshop.task(run)
     _say_plan(task, shelf)
     with gauge("sft", task.budget_s or len(task.plan(shelf))) as show_at:
         start.train(task, partial(_watch, task, show_at))
@@ -113,15 +126,12 @@ class Workshop:
 
     def __init__(self, config: SftConfig) -> None:
         self._config = config
-        needed = {"torch": "train", "transformers": "train", "deepspeed": "train"}
-        if config.tracker.name != "none":
-            needed[config.tracker.name] = "trackers"
-        for module, extra in needed.items():
-            if find_spec(module) is None:
-                raise ThinkusError(f"sft: {module} is not installed; pip install 'thinkus[{extra}]'")
-        self.folder = _weights(config).ready(WHERE)
-        self.shape = fitness.shape_of(self.folder)
-        fitness.check_length(self.shape, config.max_length)
+        wrongs = Wrongs()
+        wrongs.add(missing_packages(config.tracker.name))
+        wrongs.stop_if_any()
+        self.folder = weights_of(config).ready(MODEL)
+        self.shape = look_at(self.folder, config.max_length, wrongs)
+        wrongs.stop_if_any()
         self.tokenizer = weights.load_tokenizer(self.folder)
         fitness.check_tokenizer(self.tokenizer)
         way = cast(Way, config.method.name)
@@ -144,7 +154,7 @@ class Workshop:
         manifest = load_manifest(read)
         assert manifest is not None
         with bar("sft", manifest.counts["items"]) as move:
-            counts = self.lessons.shelve(read_conversations(read / "records.jsonl"), folder, move)
+            counts = self.lessons.shelve(read_conversations(read / RECORDS), folder, move)
         if not counts["train"]["samples"]:
             raise ThinkusError(_nothing_to_teach(self._config, read, counts["train"]))
         with run.output("failures.jsonl") as failures:
@@ -167,23 +177,18 @@ class Workshop:
                 )
         return {"items": counts["train"]["samples"], **{side: dict(tally) for side, tally in counts.items()}}
 
-    def task(self, run: Run) -> Task:
+    def task(self, run: Run, room: Room) -> Task:
         config = self._config
-        device = _device()
-        ranks = _ranks(config)
-        max_tokens = config.max_tokens_per_rank or MAX_TOKENS[device]
-        zero = self._zero(device, ranks, max_tokens)
-        recomputes = config.gradient_checkpointing
         return Task(
             run=str(run.directory.absolute()),
             name=run.manifest.name,
             identity=run.manifest.identity,
             weights=str(self.folder.absolute()),
-            device=device,
-            ranks=ranks,
-            zero_stage=zero.stage,
-            offload=zero.offload,
-            gradient_checkpointing=device == "cuda" if recomputes is None else recomputes,
+            device=room.ranks.device,
+            ranks=room.ranks.total,
+            zero_stage=room.zero.stage,
+            offload=room.zero.offload,
+            gradient_checkpointing=room.recomputes,
             seed=config.seed,
             epochs=config.epochs,
             lr=config.lr,
@@ -191,60 +196,32 @@ class Workshop:
             weight_decay=config.weight_decay,
             max_grad_norm=config.max_grad_norm,
             global_batch=config.global_batch,
-            max_tokens=max_tokens,
+            max_tokens=room.max_tokens,
             layout=config.layout,
             order=config.order,
             checkpoint_steps=config.checkpoint_steps,
             budget_s=config.budget_s,
             labels=self.labels,
             tracker=config.tracker.name,
+            nodes=room.ranks.nodes,
+            meeting=_meeting() if room.ranks.nodes > 1 else None,
         )
 
-    def _zero(self, device: str, ranks: int, max_tokens: int) -> Zero:
-        asked = self._config.zero
-        if asked.stage == 0 and device == "cuda":
-            say("sft: zero: in bfloat16 the least is ZeRO 1, which is taken")
-            return LADDER[0]
-        if asked.stage is not None:
-            return Zero(asked.stage, bool(asked.offload))
-        if device == "cpu":
-            return Zero(0, False)
-        parameters = self._config.model.parameters
-        has = facts.gpu_memory_bytes()
-        if has is None:
-            raise ThinkusError(
-                "zero: the driver does not tell a GPU's memory; say zero=zero1, zero2 or zero3"
-            )
-        zero = least_that_fits(has, ranks, parameters, self.shape, max_tokens)
-        needs = needed_bytes(zero, ranks, parameters, self.shape, max_tokens)
-        say(f"sft: zero: {zero}, about {needs / 1e9:,.0f} of {has / 1e9:,.0f} GB of each GPU")
-        return zero
+
+def _meeting() -> Meeting:
+    return Meeting(here.address(), start.free_port(), here.launch())
 
 
-def _weights(config: SftConfig) -> Weights:
-    model = config.model
-    return weights.locate(model.name, model.source, model.weights, WHERE)
-
-
-def _ranks(config: SftConfig) -> int:
-    asked = config.cluster.ranks if config.cluster.name == "local" else None
-    return asked or _gpus() or 1
-
-
-def _gpus() -> int:
-    """Those that are there and that we may use."""
-    return len(facts.visible_gpus()) if facts.gpus() else 0
-
-
-def _device() -> Literal["cpu", "cuda"]:
-    if not _gpus():
-        return "cpu"
-    if (facts.version_of("torch") or "").endswith("+cpu"):
-        raise ThinkusError(
-            "sft: there is a GPU, but this torch is built for processors alone; install torch with CUDA, or hide the "
-            "GPU with CUDA_VISIBLE_DEVICES="
-        )
-    return "cuda"
+def _check_room(config: SftConfig, run: Run, room: Room, task: Task) -> None:
+    """Everything that lacks here, said before a model is loaded."""
+    material = Path(run.inputs["input"]) / RECORDS
+    disk = Disk(config, task.device, most_samples(config, material)[1], material)
+    wrongs = Wrongs()
+    wrongs.add(room.lacks())
+    if lack := disk.lack(run.directory, task.checkpoints):
+        wrongs.add([lack])
+    wrongs.stop_if_any()
+    room.say_zero()
 
 
 def _nothing_to_teach(config: SftConfig, read: Path, tally: Counter[str]) -> str:

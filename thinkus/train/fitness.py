@@ -13,9 +13,20 @@ ARCHITECTURES = ("LlamaForCausalLM", "Qwen3ForCausalLM", "Gemma3ForCausalLM")
 """Those for which trees were proven equal to their samples."""
 
 
+def names_end_token(folder: Path) -> bool:
+    """Where it is not named in so many words, the tokenizer itself knows; to load it takes seconds."""
+    file = folder / "tokenizer_config.json"
+    return file.is_file() and bool(json.loads(file.read_bytes()).get("eos_token"))
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
+    return config
+
+
 def shape_of(folder: Path, where: str = "model") -> dict[str, Any]:
     """The model's own config.json, if trees are exact for it."""
-    shape: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
+    shape = config_of(folder)
     architecture = (shape.get("architectures") or ["none"])[0]
     if architecture not in ARCHITECTURES:
         known = ", ".join(name.removesuffix("ForCausalLM") for name in ARCHITECTURES)
