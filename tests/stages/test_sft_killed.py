@@ -2,16 +2,21 @@
 
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from tests.stages.trainings import USUAL, losses, train
 from thinkus.files import UNFINISHED
+from thinkus.launch import start
 from thinkus.train.metrics import Evaluation, Follower
 
 RUN = Path("outputs/sft/killed")
@@ -82,6 +87,50 @@ def test_the_losses_are_those_of_an_undisturbed_training(chats: Path) -> None:
     assert (RUN / model).read_bytes() == (undisturbed / model).read_bytes()
     assert not (RUN / "checkpoints").exists()
     assert not (RUN / "training").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"a disk to fill wants root: {mounted.stderr}")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_disk_that_is_full_leaves_the_last_checkpoint_whole(
+    chats: Path, small_disk: Path, ranks: int
+) -> None:
+    undisturbed = train(*WORDS, "name=undisturbed", f"cluster.ranks={ranks}")
+    shutil.copytree("outputs/annotate", small_disk / "annotate")
+    words = [*WORDS, "name=full", f"cluster.ranks={ranks}", f"root={small_disk}"]
+    training = subprocess.Popen(
+        [sys.executable, "-m", "thinkus", "sft", *words], stderr=subprocess.PIPE, text=True
+    )
+    run = small_disk / "sft" / "full"
+    until = time.monotonic() + 60
+    while not any(run.glob("checkpoints/step-????????")) and time.monotonic() < until:
+        time.sleep(0.05)
+    filler = small_disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    said = training.communicate(timeout=60)[1]
+    assert training.returncode == 2
+    assert re.search(
+        r"checkpoints: the one after \d+ steps could not be written into .*, that after \d+ steps is whole",
+        said,
+    )
+    assert not any(run.glob(f"checkpoints/*{UNFINISHED}"))
+    filler.unlink()
+    start("sft", words, sweep=False, redo=False)
+    assert losses(run) == losses(undisturbed)
 
 
 def _evaluations() -> list[Evaluation]:

@@ -304,6 +304,13 @@ def main(words: list[str]) -> int:
             f"{task.max_tokens:,}, or a higher zero=",
         )
         return 1
+    except OSError as error:  # of the machine: a disk that is full, or gone
+        traceback.print_exc()
+        where = error.filename or task.directory
+        _last_words(
+            task, f"{where}: {(error.strerror or str(error)).lower()}; mend that, the same command goes on"
+        )
+        return 1
     except BaseException:
         traceback.print_exc()
         return 1
