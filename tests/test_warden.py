@@ -133,6 +133,23 @@ def test_killed_itself(folder: Path) -> None:
     assert_gone(folder)
 
 
+def test_a_deaf_one_ends_with_its_parent_alone(folder: Path) -> None:
+    """Schedulers signal every process of a job; what is to be saved first only the parent knows."""
+    deaf = [*WARDEN[:-1], "--deaf", *server(folder)[len(WARDEN) - 1 :]]
+    started = start(deaf, folder, 4)
+    for process in (started.pid, *processes(folder)):
+        os.kill(process, signal.SIGTERM)
+        os.kill(process, signal.SIGUSR2)
+    time.sleep(0.5)
+    assert started.poll() is None
+    assert all(map(is_alive, processes(folder)))
+    assert started.stdin is not None
+    started.stdin.close()
+    began = time.monotonic()
+    assert_gone(folder)
+    assert time.monotonic() - began < 1.5  # nobody is asked, who would not hear it
+
+
 REPORTS = "import os, sys, time; open(f'{sys.argv[1]}/{os.getpid()}', 'w'); "
 
 

@@ -97,7 +97,7 @@ class SlurmCluster(Schema):
     """Lines of shell, before anything of ours."""
     python: str | None
     """What starts Python on a node; null: the one that submits."""
-    sbatch: dict[str, str | int | bool]
+    sbatch: dict[str, str | int | bool] | None
     wait: bool
 
 

@@ -125,7 +125,7 @@ def _carried_out(task: Task, target: Path) -> bool:
     return True
 
 
-def outlook(stage: str, config: StageConfig, name: str) -> Outlook:
+def outlook(stage: str, config: StageConfig, name: str, *, redo: bool) -> Outlook:
     """Whether all that a run reads is there, before it waits in a queue."""
     directory = run_directory(stage, config, name)
     work = stages.load(stage)
@@ -134,7 +134,7 @@ def outlook(stage: str, config: StageConfig, name: str) -> Outlook:
     make_writable(directory.parent)
     shard = getattr(config, "shard", None)
     part = Shard.parse(shard).directory(directory) if shard else directory
-    is_done = is_finished(directory, fresh) or (part != directory and is_finished(part, fresh))
+    is_done = not redo and any(is_finished(one, fresh) for one in {directory, part})
     return Outlook(part.absolute(), fresh.identity, is_done)
 
 

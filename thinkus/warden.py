@@ -39,6 +39,7 @@ class Warden:
         if is_deaf:  # and so is all that it starts, unless it says otherwise
             for number in (signal.SIGTERM, signal.SIGUSR2):
                 signal.signal(number, signal.SIG_IGN)
+        self._grace_s = 0.0 if is_deaf else GRACE_S  # what is deaf would not hear that it is asked
         last_word = signal.SIGKILL if is_deaf else signal.SIGTERM
         _control_process(PR_SET_CHILD_SUBREAPER, 1)  # orphans of the command become our children, not init's
         self._command = subprocess.Popen(
@@ -66,7 +67,7 @@ class Warden:
         return bool(readable and not os.read(0, 4096)) or os.getppid() != self._parent
 
     def _end_all(self) -> None:
-        patient_until = time.monotonic() + GRACE_S
+        patient_until = time.monotonic() + self._grace_s
         asked: set[int] = set()
         self._bury_the_dead()
         while left := self._left():

@@ -56,7 +56,12 @@ class Life:
             for rank in _ranks():
                 with suppress(ProcessLookupError):
                     os.kill(rank, signal.SIGKILL)
-        return self.parent.communicate(timeout=30)[1]
+        said = self.parent.communicate(timeout=30)[1]
+        until = time.monotonic() + 2
+        while _ranks():
+            assert time.monotonic() < until, "a rank outlives its parent"
+            time.sleep(0.05)
+        return said
 
     def _wait(self, is_so: Callable[[], bool]) -> None:
         until = time.monotonic() + 60

@@ -55,8 +55,8 @@ def submit(stage: str, jobs: Sequence[Job], *, redo: bool) -> None:
     _check(stage, jobs)
     queued: list[Submitted] = []
     fresh: list[tuple[Job, Outlook]] = []
-    for job, run in zip(jobs, _outlooks(stage, jobs), strict=True):
-        if run.is_done and not redo:
+    for job, run in zip(jobs, _outlooks(stage, jobs, redo=redo), strict=True):
+        if run.is_done:
             say(f"{stage}: {_from_here(run.directory)} is already done")
         elif there := _in_the_queue(expanded(job.config.root) / FOLDER, run):
             say(f"{stage}: {_from_here(run.directory)}: is in the queue already, as job {there.id}")
@@ -93,12 +93,12 @@ def _cluster(job: Job) -> SlurmCluster:
     return cluster
 
 
-def _outlooks(stage: str, jobs: Sequence[Job]) -> list[Outlook]:
+def _outlooks(stage: str, jobs: Sequence[Job], *, redo: bool) -> list[Outlook]:
     """All that is missing, of all jobs, is said before any of them waits for hours."""
     found, mistakes = [], []
     for job in jobs:
         try:
-            found.append(outlook(stage, job.config, job.name))
+            found.append(outlook(stage, job.config, job.name, redo=redo))
         except ThinkusError as error:
             mistakes.append(str(error))
     if mistakes:
@@ -169,7 +169,7 @@ def _options(stage: str, cluster: SlurmCluster) -> dict[str, Any]:
         "setup": cluster.setup,
         "stderr_to_stdout": True,
         "srun_args": srun,
-        "additional_parameters": {"requeue": True, **cluster.sbatch},
+        "additional_parameters": {"requeue": True, **(cluster.sbatch or {})},
     }
 
 

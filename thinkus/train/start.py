@@ -51,7 +51,7 @@ def train(task: Task, watch: Callable[[Line], None]) -> None:
             if status == 0 and not (task.folder / MODEL).exists():
                 raise
     if status:
-        raise ThinkusError(_why(task, 0, status))
+        raise ThinkusError(_why(task, status))
 
 
 def assist(directory: Path, launch: str, node: int, is_over: Callable[[], bool]) -> None:
@@ -63,7 +63,7 @@ def assist(directory: Path, launch: str, node: int, is_over: Callable[[], bool])
     with _ranks(task, node) as ranks:
         status = _followed(ranks, task, lambda: None)
     if status:
-        why = _why(task, node, status)
+        why = _last_words(task) or _ended_without(task, node, status)
         write_whole(task.folder / f"ended-node-{node}.json", _words(why))
         raise ThinkusError(why)
 
@@ -143,12 +143,12 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _why(task: Task, node: int, status: int) -> str:
-    """What the first that failed had to say, wherever it ran."""
+def _why(task: Task, status: int) -> str:
+    """What the first that failed had to say, wherever it ran; those of this node may only have lost it."""
     until = time.monotonic() + (OTHERS_MAY_TAKE_S if task.nodes > 1 else 0)
     while not (said := _last_words(task)) and time.monotonic() < until:
         time.sleep(LOOK_EVERY_S)
-    return said or f"sft: {_ended_without(log_of(task, node), status)}; all of it is in {log_of(task, node)}"
+    return said or _ended_without(task, 0, status)
 
 
 def _last_words(task: Task) -> str | None:
@@ -160,14 +160,17 @@ def _words(why: str) -> bytes:
     return json.dumps({"time": time.time(), "error": why}).encode()
 
 
-def _ended_without(log: Path, status: int) -> str:
+def _ended_without(task: Task, node: int, status: int) -> str:
     """Of a rank that could not tell why: the kernel ended it, or it fell over an error of ours."""
+    log = log_of(task, node)
     text = log.read_text(errors="replace")
     killed = re.search(r"rank\s*: (\d+).*\n.*\n.*\n\s*traceback\s*: Signal \d+ \((\w+)\)", text)
     if killed or status > 128:
         rank, name = killed.groups() if killed else ("0", signal.Signals(status - 128).name)
         memory = ", as the kernel does when the memory is full" if name == "SIGKILL" else ""
-        return f"rank {rank} was ended by {name}{memory}; the same command goes on from the last checkpoint"
+        what = f"rank {rank} was ended by {name}{memory}; the same command goes on from the last checkpoint"
+        return f"sft: {what} (all of it is in {log})"
     # The others fail because one did, so the first line that names an error counts.
     named = (re.search(r"\b[\w.]*(?:Error|Exception): .*", line) for line in text.splitlines())
-    return f"a rank ended: {next((match[0] for match in named if match), 'without a word')}"
+    what = next((match[0] for match in named if match), "without a word")
+    return f"sft: a rank ended: {what}; all of it is in {log}"
