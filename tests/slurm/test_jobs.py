@@ -22,9 +22,6 @@ pytestmark = pytest.mark.real
 
 QUEUED = ["cluster=slurm", "cluster.gpus_per_node=0"]
 USUAL = ["model=tiny", "data=jsonl", "data.name=chats", "global_batch=6", "lr=3e-3"]
-TWO_RANKS = ["zero=zero3", "cluster.ranks_per_node=2"]
-A_MINUTE_AND_MORE = 130
-"""Epochs of two ranks beside nobody else."""
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +91,7 @@ def job_of(said: str, run: str) -> str:
 
 
 def test_a_sweep_of_four_of_which_one_is_killed_and_one_preempted(user: User) -> None:
-    sweep = ["sft", *USUAL, *QUEUED, "epochs=30", "checkpoint_steps=5", "-m", "seed=0,1,2,3"]
+    sweep = ["sft", *USUAL, *QUEUED, "epochs=14", "checkpoint_steps=5", "-m", "seed=0,1,2,3"]
     submitted = user.runs(*sweep, "cluster.wait=false")
     assert submitted.returncode == 0, submitted.stderr
     jobs, runs = zip(*re.findall(r"job (\S+): outputs/sft/(\S+) ", submitted.stderr), strict=True)
@@ -116,16 +113,22 @@ def test_a_sweep_of_four_of_which_one_is_killed_and_one_preempted(user: User) ->
     log = next(user.workspace.glob(f"outputs/slurm/*/{jobs[1]}_0_log.out")).read_text()
     assert f"goes on in outputs/sft/{runs[1]}" in log
     for seed, name in enumerate(runs):
-        assert user.losses(name) == user.undisturbed("epochs=30", f"seed={seed}"), name
+        assert user.losses(name) == user.undisturbed("epochs=14", f"seed={seed}"), name
 
 
 def test_two_ranks_whose_time_is_over_go_on(user: User) -> None:
-    words = [*USUAL, *TWO_RANKS[:1], f"epochs={A_MINUTE_AND_MORE}"]
-    ended = user.runs("sft", *words, *QUEUED, TWO_RANKS[1], "name=short", "cluster.time_min=1")
+    words = [*USUAL, "zero=zero3", "epochs=100"]
+    queued = [
+        *QUEUED,
+        "cluster.ranks_per_node=2",
+        "cluster.time_min=1",
+        "checkpoint_steps=2",
+    ]  # which take their time
+    ended = user.runs("sft", *words, *queued, "name=short")
     assert ended.returncode == 0, ended.stderr
     log = next(user.workspace.glob("outputs/slurm/*/*_0_log.out")).read_text()
     assert "goes on in outputs/sft/short" in log
-    assert user.losses("short") == user.undisturbed(*words, "cluster.ranks=2")
+    assert user.losses("short") == user.undisturbed("zero=zero3", "epochs=100", "cluster.ranks=2")
 
 
 def test_two_nodes_and_what_becomes_of_one_of_their_ranks(user: User) -> None:
@@ -135,7 +138,7 @@ def test_two_nodes_and_what_becomes_of_one_of_their_ranks(user: User) -> None:
         *QUEUED,
         "zero=zero3",
         "cluster.nodes=2",
-        "epochs=30",
+        "epochs=14",
         "checkpoint_steps=5",
         "name=two",
     ]
@@ -147,17 +150,17 @@ def test_two_nodes_and_what_becomes_of_one_of_their_ranks(user: User) -> None:
     assert "rank 1 was ended by SIGKILL" in said
     again = user.runs(*words)
     assert again.returncode == 0, again.stderr
-    assert user.losses("two") == user.undisturbed("epochs=30", "zero=zero3", "cluster.ranks=2")
+    assert user.losses("two") == user.undisturbed("epochs=14", "zero=zero3", "cluster.ranks=2")
 
 
 def test_two_nodes_are_preempted(user: User) -> None:
-    words = ["sft", *USUAL, *QUEUED, "zero=zero2", "cluster.nodes=2", "epochs=30", "name=two"]
+    words = ["sft", *USUAL, *QUEUED, "zero=zero2", "cluster.nodes=2", "epochs=14", "name=two"]
     running = user.types(*words)
     user.has_steps("two", 4)
     user.asks("scancel", "--signal=USR2", user.asks("squeue", "--noheader", "--format=%A"))
     _, said = running.communicate(timeout=120)
     assert running.returncode == 0, said
-    assert user.losses("two") == user.undisturbed("epochs=30", "zero=zero2", "cluster.ranks=2")
+    assert user.losses("two") == user.undisturbed("epochs=14", "zero=zero2", "cluster.ranks=2")
 
 
 def _kill_rank(number: int) -> None:
@@ -178,7 +181,7 @@ def test_a_failing_job_says_its_own_line(user: User) -> None:
 
 
 def test_cancelled_it_has_saved(user: User) -> None:
-    words = ["sft", *USUAL, *QUEUED, "name=cancelled", "epochs=30"]
+    words = ["sft", *USUAL, *QUEUED, "name=cancelled", "epochs=14"]
     running = user.types(*words)
     user.has_steps("cancelled", 4)
     user.asks("scancel", "--user=root")
@@ -187,7 +190,7 @@ def test_cancelled_it_has_saved(user: User) -> None:
     assert "failed: it ended (cancelled)" in said
     assert len(list(user.path("cancelled").glob("checkpoints/step-*"))) == 1
     assert user.runs(*words).returncode == 0
-    assert user.losses("cancelled") == user.undisturbed("epochs=30")
+    assert user.losses("cancelled") == user.undisturbed("epochs=14")
 
 
 def test_whoever_stops_waiting_loses_nothing(user: User) -> None:

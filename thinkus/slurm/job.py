@@ -16,6 +16,7 @@ from typing import Any, cast
 import msgspec
 
 from thinkus import signals
+from thinkus.claims import HEARTBEAT_S, STALE_AFTER_S, RunHeld
 from thinkus.errors import Stopped, ThinkusError
 from thinkus.files import write_whole
 from thinkus.slurm import here
@@ -77,11 +78,21 @@ class Queued:
 
         job = compose.job_of(self.stage, self.words, self.name, self.yaml)
         is_first_start = here.restarts() == 0
-        try:
-            done = execute(self.stage, job.config, self.name, self.yaml, redo=self.redo and is_first_start)
-        except ThinkusError as error:
-            return Outcome(False, str(error))
-        return Outcome(True, f"{self.stage}: {done.directory} {done.how}")
+        # A start that died on another node seems to live until its claim is stale.
+        patient_until = time.monotonic() + STALE_AFTER_S + HEARTBEAT_S
+        while True:
+            try:
+                done = execute(
+                    self.stage, job.config, self.name, self.yaml, redo=self.redo and is_first_start
+                )
+                return Outcome(True, f"{self.stage}: {done.directory} {done.how}")
+            except RunHeld as error:
+                if time.monotonic() > patient_until:
+                    return Outcome(False, str(error))
+                print(error, file=sys.stderr, flush=True)
+                time.sleep(HEARTBEAT_S)
+            except ThinkusError as error:
+                return Outcome(False, str(error))
 
     def _assist(self) -> None:
         """On the other nodes of a training."""
