@@ -70,8 +70,10 @@ ReturnToService=2
 SlurmdParameters=config_overrides
 
 {nodes}
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
-PartitionName=spare Nodes=ALL Default=NO MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=20
+PartitionName=spare Nodes=ALL Default=NO MaxTime=INFINITE State=UP PriorityTier=9 PreemptMode=OFF
 """
 NODE = (
     "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
@@ -91,7 +93,7 @@ def missing() -> str | None:
 
 
 class Cluster:
-    """Nodes near1, near2, ..., in the partitions main (the default) and spare."""
+    """Nodes near1, near2, ..., in the partitions main (the default) and spare, which preempts it."""
 
     def __init__(self, folder: Path, nodes: int = 2, cpus: int = 4) -> None:
         self._folder = folder.resolve()

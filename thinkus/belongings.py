@@ -19,6 +19,7 @@ HUMAN = "human.json"
 """What people said of a run's results."""
 SHEET = "human-sheet.csv"
 SHEET_PAGE = "human-sheet.html"
+CHECKPOINTS = "checkpoints"
 TRAINING = "training"
 """Samples and logs, made anew each time; what is dear of a training lies in its checkpoints."""
 RESULTS = (
@@ -28,12 +29,12 @@ RESULTS = (
     "failures.jsonl",
     "metrics.jsonl",
     "model",
-    "checkpoints",
+    CHECKPOINTS,
     TRAINING,
     "tensorboard",
     "wandb",
 )
-PASSING = (TRAINING, "checkpoints")
+PASSING = (TRAINING, CHECKPOINTS)
 """Worth something until the run is done, and nothing after that."""
 PAID_FOR = (
     "completions.sqlite",
@@ -67,7 +68,7 @@ class Kind(Enum):
 
 def kind_of(entry: Path) -> Kind:
     name = entry.name
-    if entry.is_symlink() and name not in ("model", "checkpoints"):
+    if entry.is_symlink() and name not in ("model", CHECKPOINTS):
         return Kind.STRANGER
     if _TRACE.fullmatch(name):
         return Kind.TRACE

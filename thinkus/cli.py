@@ -1,6 +1,5 @@
 """Commands and flags. Typer owns the flags, Hydra the KEY=VALUEs; nothing heavy is imported here."""
 
-import errno
 import inspect
 import os
 import sys
@@ -9,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from thinkus import __version__, paths, signals
+from thinkus import __version__, signals
 from thinkus.completion import complete_word
 from thinkus.errors import ThinkusError
+from thinkus.files import of_the_machine
 from thinkus.help import describe_keys
 
 STAGES = {
@@ -29,18 +29,6 @@ USER_ERROR = 2
 # Typer keeps click to itself; this is the base of all its complaints about flags.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 INTERRUPTED = 130
-# Not mistakes of ours: full, forbidden, read-only, broken, or names that no disk takes.
-OF_THE_MACHINE = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EIO,
-    errno.ESTALE,
-    errno.ENAMETOOLONG,
-    errno.ELOOP,
-}
 
 app = typer.Typer(
     name="thinkus",
@@ -178,10 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has seen enough
     except OSError as error:
-        if error.errno not in OF_THE_MACHINE:
+        if not (line := of_the_machine(error)):
             raise
-        what = paths.without_home(error.filename or "output")
-        _end(f"{what}: {(error.strerror or '').lower()}; mend that, the same command goes on", USER_ERROR)
+        _end(line, USER_ERROR)
 
 
 def _usage(error: Exception) -> str:

@@ -81,11 +81,15 @@ def _whole(task: Task) -> Done:
     return Done(task.directory, "is done" if made else "is already done")
 
 
-def _part(task: Task, shard: Shard) -> Done:
-    if task.redo and (task.directory / MANIFEST).exists():
+def _refuse_redo_of_a_part(directory: Path, *, redo: bool) -> None:
+    if redo and (directory / MANIFEST).exists():
         raise RunRefused(
-            f"{task.directory}: --redo with shard= would replace the whole by a part; --redo without shard="
+            f"{directory}: --redo with shard= would replace the whole by a part; --redo without shard="
         )
+
+
+def _part(task: Task, shard: Shard) -> Done:
+    _refuse_redo_of_a_part(task.directory, redo=task.redo)
     if is_finished(task.directory, task.fresh):
         if entries(task.directory, Kind.PART):  # a kill came between the join and this
             with suppress(RunHeld), Claim.take(task.directory):
@@ -132,10 +136,18 @@ def outlook(stage: str, config: StageConfig, name: str, *, redo: bool) -> Outloo
     inputs = work.inputs(config, directory.parent.parent)
     fresh = _manifest(stage, name, config, inputs, work.prompts(config))
     make_writable(directory.parent)
-    shard = getattr(config, "shard", None)
-    part = Shard.parse(shard).directory(directory) if shard else directory
-    is_done = not redo and any(is_finished(one, fresh) for one in {directory, part})
-    return Outlook(part.absolute(), fresh.identity, is_done)
+    if getattr(config, "shard", None) is None:
+        if redo:
+            belongings.refuse_to_clear(directory)
+        elif not (directory / MANIFEST).exists():
+            check_parts(directory, None, fresh)
+        return Outlook(directory.absolute(), fresh.identity, not redo and is_finished(directory, fresh))
+    shard = Shard.parse(config.shard)  # type: ignore[attr-defined]
+    _refuse_redo_of_a_part(directory, redo=redo)
+    check_parts(directory, shard, fresh)
+    part = shard.directory(directory)
+    waits_for_others = is_finished(part, fresh) and bool(unfinished_parts(directory, shard))
+    return Outlook(part.absolute(), fresh.identity, waits_for_others or is_finished(directory, fresh))
 
 
 def previewed(stage: str, config: StageConfig, name: str, config_yaml: str, count: int) -> None:

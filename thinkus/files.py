@@ -1,11 +1,14 @@
 """Writing that a kill at any moment cannot leave half done."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from thinkus.paths import without_home
 
 UNFINISHED = ".unfinished"
 
@@ -51,3 +54,25 @@ def sync_directory(directory: Path) -> None:
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# Full, forbidden, read-only, broken, or names that no disk takes.
+_OF_THE_MACHINE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+}
+
+
+def of_the_machine(error: BaseException) -> str | None:
+    """The line for an error that is no mistake of ours; None where it may be."""
+    if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
+        return None
+    what = without_home(error.filename or "output")
+    return f"{what}: {(error.strerror or '').lower()}; mend that, the same command goes on"

@@ -18,6 +18,7 @@ from thinkus.launch import preview, start
 from thinkus.llm.exchange import Completion, Request
 from thinkus.records import Failure, Message, read_records
 from thinkus.runs import load_manifest
+from thinkus.train.checkpoints import steps_in
 from thinkus.train.metrics import Follower, StepFacts
 from thinkus.user.samples import Teaching
 
@@ -91,10 +92,10 @@ def test_no_rank_outlives_its_parent(chats: Path) -> None:
     child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 60
-        while not list(Path("outputs/sft").glob("*/metrics.jsonl")) and time.monotonic() < until:
+        # The warden, torchrun and two ranks all name the worker.
+        while len(ranks := _workers()) < 4 and time.monotonic() < until:
             time.sleep(0.1)
-        ranks = _workers()
-        assert len(ranks) >= 2
+        assert len(ranks) >= 4
     finally:
         child.kill()
         child.wait()
@@ -102,6 +103,28 @@ def test_no_rank_outlives_its_parent(chats: Path) -> None:
     while (left := ranks & _workers()) and time.monotonic() < until:
         time.sleep(0.1)
     assert not left
+
+
+def test_told_to_end_it_saves_the_step_it_is_in(chats: Path) -> None:
+    undisturbed = train("name=undisturbed", "epochs=14")
+    words = [*USUAL, "epochs=14", "name=told"]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "thinkus", "sft", *words], stderr=subprocess.PIPE, text=True
+    )
+    run = Path("outputs/sft/told")
+    until = time.monotonic() + 60
+    while len(losses(run)) < 6 and time.monotonic() < until:
+        time.sleep(0.02)
+    child.terminate()
+    said = child.communicate(timeout=30)[1]
+    assert child.returncode == 130
+    assert said.endswith("stopped; the same command goes on from here\n")
+    (kept,) = steps_in(run / "checkpoints")
+    facts = [line for line in Follower(run / "metrics.jsonl").new() if isinstance(line, StepFacts)]
+    assert facts[-1].step == kept
+    assert json.loads((run / "run.json").read_bytes())["status"] == "started"
+    train(*words)
+    assert losses(run) == losses(undisturbed)
 
 
 def _workers() -> set[int]:

@@ -17,6 +17,7 @@ import pytest
 from tests.stages.trainings import USUAL, losses, train
 from thinkus.files import UNFINISHED
 from thinkus.launch import start
+from thinkus.train.checkpoints import steps_in
 from thinkus.train.metrics import Evaluation, Follower
 
 RUN = Path("outputs/sft/killed")
@@ -77,10 +78,13 @@ def test_the_losses_are_those_of_an_undisturbed_training(chats: Path) -> None:
     halves = 0
     for number in range(KILLS):
         phase, is_parent = PHASES[number % len(PHASES)], number // len(PHASES) % 2 == 0
+        kept = steps_in(RUN / "checkpoints")
         life = Life(moments)
         life.reach(phase)
         has_ranks = bool(_ranks())
         said = life.kill(is_parent=is_parent or not has_ranks)
+        if kept and has_ranks:
+            assert f"goes on after {kept[-1]} steps" in said
         if not is_parent and has_ranks:
             assert "rank 0 was ended by SIGKILL" in said
             assert life.parent.returncode == 2
@@ -110,7 +114,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.real
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_disk_that_is_full_leaves_the_last_checkpoint_whole(
-    chats: Path, small_disk: Path, ranks: int
+    chats: Path, small_disk: Path, ranks: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     undisturbed = train(*WORDS, "name=undisturbed", f"cluster.ranks={ranks}")
     shutil.copytree("outputs/annotate", small_disk / "annotate")
@@ -134,7 +138,9 @@ def test_a_disk_that_is_full_leaves_the_last_checkpoint_whole(
     )
     assert not any(run.glob(f"checkpoints/*{UNFINISHED}"))
     filler.unlink()
+    kept = steps_in(run / "checkpoints")[-1]
     start("sft", words, sweep=False, redo=False)
+    assert f"goes on after {kept} steps" in capfd.readouterr().err
     assert losses(run) == losses(undisturbed)
 
 

@@ -1,27 +1,31 @@
 """One run as it waits in SLURM's queue, and as it is carried out on a node.
 
 Only text waits: what was composed and checked at submission is what runs, now or when the job is
-taken up again. submitit starts it, on each node once, and puts it back in the queue when its
-machine is wanted or its time is over.
+taken up again. submitit starts it, on each node once; a mark left here tells the script of the job
+to put itself back into the queue, when the machine is wanted or the time is over.
 """
 
 import signal
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import NoReturn
 
 import msgspec
 
 from thinkus import signals
 from thinkus.claims import HEARTBEAT_S, STALE_AFTER_S, RunHeld
+from thinkus.compose import Job
 from thinkus.errors import Stopped, ThinkusError
-from thinkus.files import write_whole
+from thinkus.files import of_the_machine, write_whole
+from thinkus.runs import load_manifest
 from thinkus.slurm import here
 
 FAILED = 1
+END_WITHIN_S = 900.0
+"""Of being told to end: then SLURM has forgotten to."""
 
 
 class Outcome(msgspec.Struct):
@@ -42,6 +46,8 @@ class Queued:
     name: str
     yaml: str
     redo: bool
+    submitted: str
+    """When, as runs tell the time."""
     folder: str
     """Of the submission, on a disk that all nodes see."""
 
@@ -49,42 +55,38 @@ class Queued:
         if here.node():
             self._assist()
             return
-        back_to_the_queue = cast(Callable[[int, Any], None], signal.getsignal(signal.SIGUSR2))
-        signals.heed()
-        file = outcome_of(Path(self.folder), here.job())
-        file.unlink(missing_ok=True)  # of an earlier start
         try:
+            signals.heed()
+            outcome_of(Path(self.folder), here.job()).unlink(missing_ok=True)  # of an earlier start
             outcome = self._carry_out()
         except Stopped as stopped:
-            if stopped.number == signal.SIGUSR2:
-                back_to_the_queue(stopped.number, None)  # and ends this process
-            sys.exit(FAILED)  # cancelled; or preempted by SLURM, which puts it back by itself
+            self._leave(stopped.number)
         finally:
             self._over().touch()
         print(outcome.line, file=sys.stderr, flush=True)
-        write_whole(file, msgspec.json.encode(outcome))
+        write_whole(outcome_of(Path(self.folder), here.job()), msgspec.json.encode(outcome))
         if not outcome.is_done:
             sys.exit(FAILED)  # so that SLURM, and jobs that depend on this one, know
 
-    def checkpoint(self) -> Any:
-        """What submitit puts in the queue again: the same."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
+    def _leave(self, number: int) -> NoReturn:
+        """All that is worth it is saved."""
+        self._over().touch()
+        if number == signal.SIGUSR2:
+            again(Path(self.folder), here.launch()).touch()
+        else:
+            # Cancelled; or preempted by SLURM, which puts back only those that it had to end.
+            time.sleep(END_WITHIN_S)
+        sys.exit(FAILED)
 
     def _carry_out(self) -> Outcome:
-        from thinkus import compose
         from thinkus.execute import execute
 
-        job = compose.job_of(self.stage, self.words, self.name, self.yaml)
-        is_first_start = here.restarts() == 0
+        job = self._job()
         # A start that died on another node seems to live until its claim is stale.
         patient_until = time.monotonic() + STALE_AFTER_S + HEARTBEAT_S
         while True:
             try:
-                done = execute(
-                    self.stage, job.config, self.name, self.yaml, redo=self.redo and is_first_start
-                )
+                done = execute(self.stage, job.config, self.name, self.yaml, redo=self._is_to_redo(job))
                 return Outcome(True, f"{self.stage}: {done.directory} {done.how}")
             except RunHeld as error:
                 if time.monotonic() > patient_until:
@@ -93,16 +95,32 @@ class Queued:
                 time.sleep(HEARTBEAT_S)
             except ThinkusError as error:
                 return Outcome(False, str(error))
+            except OSError as error:
+                if not (line := of_the_machine(error)):
+                    raise
+                return Outcome(False, line)
+
+    def _job(self) -> Job:
+        from thinkus import compose
+
+        return compose.job_of(self.stage, self.words, self.name, self.yaml)
+
+    def _is_to_redo(self, job: Job) -> bool:
+        """A start of this job may have begun it anew already."""
+        from thinkus.execute import run_directory
+
+        there = load_manifest(run_directory(self.stage, job.config, self.name)) if self.redo else None
+        return there is not None and datetime.fromisoformat(there.started) < datetime.fromisoformat(
+            self.submitted
+        )
 
     def _assist(self) -> None:
         """On the other nodes of a training."""
-        from thinkus import compose
         from thinkus.execute import run_directory
         from thinkus.train import start
 
         signals.ignore()  # the first node saves, and tells when it is over
-        job = compose.job_of(self.stage, self.words, self.name, self.yaml)
-        directory = run_directory(self.stage, job.config, self.name)
+        directory = run_directory(self.stage, self._job().config, self.name)
         try:
             start.assist(directory, here.launch(), here.node(), self._over().exists)
         except ThinkusError as error:
@@ -112,3 +130,8 @@ class Queued:
 
     def _over(self) -> Path:
         return Path(self.folder) / f"over-{here.launch()}"
+
+
+def again(folder: Path, launch: str) -> Path:
+    """The mark for the job's script."""
+    return folder / f"again-{launch}"

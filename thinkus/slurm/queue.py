@@ -1,13 +1,27 @@
 """What SLURM says of jobs. By squeue alone: many clusters keep no accounts, so that sacct knows nothing."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from thinkus.errors import ThinkusError
 
-WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "RESIZING", "SPECIAL_EXIT"}
-RUNNING = {"RUNNING", "CONFIGURING", "COMPLETING", "SIGNALING", "STAGE_OUT"}
+OVER = {
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "FORGOTTEN",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "REVOKED",
+    "TIMEOUT",
+}
+RUNNING = {"RUNNING", "CONFIGURING", "COMPLETING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED"}
+FIELDS = 5
 
 
 class State(NamedTuple):
@@ -18,14 +32,18 @@ class State(NamedTuple):
 
     @property
     def is_over(self) -> bool:
-        return self.name not in WAITING | RUNNING
+        return self.name in OVER
 
     def __str__(self) -> str:
         if self.name in RUNNING:
             return f"runs on {self.where}"
-        if self.name in WAITING:
-            return "waits in the queue" + (f" {self.where}" if self.where != "(None)" else "")
-        return f"ended ({self.name.lower().replace('_', ' ')})"
+        if self.name in OVER:
+            return f"ended ({self.name.lower().replace('_', ' ')})"
+        return "waits in the queue" + (f" {self.where}" if self.where != "(None)" else "")
+
+
+class Unreachable(ThinkusError):
+    """SLURM does not answer, which passes."""
 
 
 FORGOTTEN = State("FORGOTTEN", "")
@@ -40,11 +58,14 @@ def states(ids: Sequence[str]) -> dict[str, State]:
 
 def _squeue(*which: str) -> dict[str, State]:
     command = ["squeue", "--noheader", "--array", "--states=all", "--format=%A|%F|%K|%T|%R", *which]
-    asked = subprocess.run(command, capture_output=True, text=True)
+    # What a person set for their own looks at the queue would hide jobs.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
+    asked = subprocess.run(command, capture_output=True, text=True, env=environment)
     if asked.returncode and "Invalid job id" not in asked.stderr:
-        raise ThinkusError(f"cluster: squeue says: {asked.stderr.strip()}")
+        raise Unreachable(f"cluster: squeue says: {asked.stderr.strip()}")
     found = {}
-    for line in asked.stdout.splitlines():
-        _, job, index, name, where = line.split("|", 4)
-        found[job if index == "N/A" else f"{job}_{index}"] = State(name, where)
+    for fields in (line.split("|", FIELDS - 1) for line in asked.stdout.splitlines()):
+        if len(fields) == FIELDS:
+            _, job, index, name, where = fields
+            found[job if index == "N/A" else f"{job}_{index}"] = State(name, where)
     return found

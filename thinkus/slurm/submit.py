@@ -6,10 +6,13 @@ and submits only what is not.
 
 import io
 import json
+import math
+import os
+import shlex
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr
+from contextlib import contextmanager, redirect_stderr
 from datetime import datetime
 from importlib.util import find_spec
 from itertools import groupby
@@ -25,13 +28,15 @@ from thinkus.errors import ConfigError, ThinkusError
 from thinkus.execute import Outlook, outlook
 from thinkus.files import write_whole
 from thinkus.paths import expanded
+from thinkus.runs import now
 from thinkus.slurm import queue
-from thinkus.slurm.job import Outcome, Queued, outcome_of
+from thinkus.slurm.job import Outcome, Queued, again, outcome_of
 
 FOLDER = "slurm"
 """Under the root: a folder for each submission, with the jobs' logs."""
 LIVES = 1000
-"""How often a job may come to the end of its time and go on: a limit for one that gets nowhere."""
+"""How often a job may go back into the queue: a limit for one that gets nowhere."""
+SLURM_MAY_BE_AWAY_S = 600.0
 LAST_LINES = 15
 OUTCOME_MAY_TAKE_S = 10.0
 """To be seen from another node."""
@@ -59,14 +64,15 @@ def submit(stage: str, jobs: Sequence[Job], *, redo: bool) -> None:
         if run.is_done:
             say(f"{stage}: {_from_here(run.directory)} is already done")
         elif there := _in_the_queue(expanded(job.config.root) / FOLDER, run):
-            say(f"{stage}: {_from_here(run.directory)}: is in the queue already, as job {there.id}")
+            where = f"as job {there.id} (log: {_from_here(there.log)})"
+            say(f"{stage}: {_from_here(run.directory)}: is in the queue already, {where}")
             queued.append(there)
         else:
             fresh.append((job, run))
     for _, alike in groupby(fresh, key=lambda one: one[0].config.cluster):
-        queued += _submitted(stage, list(alike), redo=redo)
-    for one in queued:
-        say(f"{stage}: job {one.id}: {_from_here(one.run)} (log: {_from_here(one.log)})")
+        for new in _submitted(stage, list(alike), redo=redo):
+            say(f"{stage}: job {new.id}: {_from_here(new.run)} (log: {_from_here(new.log)})")
+            queued.append(new)
     if queued and _cluster(jobs[0]).wait:
         _wait(stage, queued)
 
@@ -80,6 +86,8 @@ def _check(stage: str, jobs: Sequence[Job]) -> None:
             "SLURM cluster; leave it away to run on this machine"
         )
     for job in jobs:
+        if "%" in str(expanded(job.config.root).absolute()):
+            raise ThinkusError("root: holds a %, which SLURM takes for something else in the names of logs")
         if stage != "sft" and _cluster(job).nodes > 1:
             raise ThinkusError(
                 f"cluster.nodes: {stage} runs on one node, not on {_cluster(job).nodes}; on several it goes in "
@@ -131,12 +139,14 @@ def _submitted(stage: str, runs: Sequence[tuple[Job, Outlook]], *, redo: bool) -
     moment = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     folder = (expanded(runs[0][0].config.root) / FOLDER / f"{moment}-{stage}").absolute()
     folder.mkdir(parents=True)
-    waiting = [Queued(stage, tuple(job.words), job.name, job.yaml, redo, str(folder)) for job, _ in runs]
+    waiting = [
+        Queued(stage, tuple(job.words), job.name, job.yaml, redo, now(), str(folder)) for job, _ in runs
+    ]
     cluster = _cluster(runs[0][0])
-    executor = submitit.SlurmExecutor(folder, max_num_timeout=LIVES, python=cluster.python)
-    executor.update_parameters(**_options(stage, cluster))
+    executor = submitit.SlurmExecutor(folder, python=cluster.python)
+    executor.update_parameters(**_options(stage, cluster), teardown=_back_to_the_queue(folder))
     try:
-        with redirect_stderr(io.StringIO()):  # what sbatch says is said below
+        with redirect_stderr(io.StringIO()), _outside_of_jobs():  # what sbatch says is said below
             made = executor.submit_array(waiting)
     except submitit.core.utils.FailedJobError as error:
         shutil.rmtree(folder)
@@ -151,7 +161,7 @@ def _submitted(stage: str, runs: Sequence[tuple[Job, Outlook]], *, redo: bool) -
 
 
 def _options(stage: str, cluster: SlurmCluster) -> dict[str, Any]:
-    srun = ["--kill-on-bad-exit=1"]
+    srun = ["--kill-on-bad-exit=1", "--export=ALL"]
     if cluster.cpus_per_task:  # which srun does not take over from sbatch
         srun.append(f"--cpus-per-task={cluster.cpus_per_task}")
     return {
@@ -171,6 +181,32 @@ def _options(stage: str, cluster: SlurmCluster) -> dict[str, Any]:
         "srun_args": srun,
         "additional_parameters": {"requeue": True, **(cluster.sbatch or {})},
     }
+
+
+def _back_to_the_queue(folder: Path) -> list[str]:
+    """The end of a job's script: outside of a container, where SLURM's commands are."""
+    mark = again(folder, "$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}")
+    name = f"{shlex.quote(str(folder))}/{mark.name}"
+    return [
+        "status=$?",
+        f'[ -e {name} ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {LIVES} ] && scontrol requeue "$SLURM_JOB_ID"',
+        "exit $status",
+    ]
+
+
+@contextmanager
+def _outside_of_jobs() -> Iterator[None]:
+    """Whoever submits from within a job must not hand that one's nature on; which cluster it is must stay."""
+    inner = [
+        name
+        for name in os.environ
+        if "SLURM_JOB_ID" in os.environ and name.startswith("SLURM_") and name != "SLURM_CONF"
+    ]
+    kept = {name: os.environ.pop(name) for name in inner}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def _of_sbatch(error: Exception) -> str:
@@ -201,9 +237,17 @@ def _as_they_end(stage: str, jobs: Sequence[Submitted]) -> Iterator[tuple[Submit
     shown: dict[str, str] = {}
     left = list(jobs)
     began = time.monotonic()
+    patient_until = math.inf
     while left:
-        states = queue.states([job.id for job in left])
-        for job in list(left):
+        try:
+            states = queue.states([job.id for job in left])
+            patient_until = math.inf
+        except queue.Unreachable as error:
+            patient_until = min(patient_until, time.monotonic() + SLURM_MAY_BE_AWAY_S)
+            if time.monotonic() > patient_until:
+                raise ThinkusError(f"{error}; the jobs go on, and the same command waits again") from None
+            states = {}
+        for job in list(left) if states else []:
             state = states[job.id]
             if state.is_over:
                 left.remove(job)

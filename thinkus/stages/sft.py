@@ -12,7 +12,7 @@ from typing import Any, cast
 from rich.console import Console
 
 from thinkus import weights
-from thinkus.belongings import TRAINING
+from thinkus.belongings import CHECKPOINTS, TRAINING
 from thinkus.config import Model, SftConfig
 from thinkus.console import bar, gauge, say
 from thinkus.errors import ThinkusError
@@ -20,7 +20,7 @@ from thinkus.paths import expanded
 from thinkus.records import read_conversations, to_line
 from thinkus.runs import Input, Run, age, input_identity, load_manifest
 from thinkus.slurm import here
-from thinkus.train import fitness, result, start
+from thinkus.train import checkpoints, fitness, result, start
 from thinkus.train.disk import Disk
 from thinkus.train.encode import Encoder
 from thinkus.train.lessons import LOOKED_AT, Lessons
@@ -101,7 +101,8 @@ def look(config: SftConfig, root: Path, count: int) -> None:
 
 def run(config: SftConfig, run: Run) -> None:
     workshop = Workshop(config)
-    room = Room(config, workshop.shape)
+    last = checkpoints.last_in(run.directory / CHECKPOINTS)
+    room = Room(config, workshop.shape, last.zero if last else None)
     task = workshop.task(run, room)
     _check_room(config, run, room, task)
     folder = run.directory / TRAINING

@@ -5,14 +5,16 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from thinkus.errors import ThinkusError
 from thinkus.files import UNFINISHED, sync_directory, write_whole
+from thinkus.train.memory import Zero
 from thinkus.train.task import Task
 
 KEPT = 2
-MADE_BY = "made-by.json"
+ABOUT = "about.json"
+IS_EVALUATED = "is_evaluated"
 STATE = "thinkus"
 """What is ours among what DeepSpeed keeps."""
 _NAME = re.compile(r"step-(\d{8})")
@@ -40,7 +42,8 @@ class Checkpoints:
                         os.fsync(written.fileno())
             dist.barrier()
             if self._is_first:
-                write_whole(aside / MADE_BY, json.dumps(self._made_by).encode())
+                about = {**self._made_by, IS_EVALUATED: state[IS_EVALUATED]}
+                write_whole(aside / ABOUT, json.dumps(about).encode())
                 self._put_in_place(aside, name)
         except (OSError, RuntimeError) as error:
             # torch's writer has no better name for a full disk; a lost rank is a RuntimeError as well.
@@ -51,10 +54,12 @@ class Checkpoints:
         dist.barrier()
 
     def _put_in_place(self, aside: Path, name: str) -> None:
-        if (self._folder / name).exists():  # of the same step, before its evaluation
-            shutil.rmtree(self._folder / name)
+        replaced = self._folder / f"{name}.replaced{UNFINISHED}"  # of the same step, before its evaluation
+        if (self._folder / name).exists():
+            (self._folder / name).rename(replaced)
         aside.rename(self._folder / name)
         sync_directory(self._folder)
+        shutil.rmtree(replaced, ignore_errors=True)
         for old in steps_in(self._folder)[:-KEPT]:
             shutil.rmtree(self._folder / f"step-{old:08d}")
 
@@ -88,24 +93,41 @@ def drop_unfinished(task: Task) -> None:
         shutil.rmtree(left)
 
 
-def check_last(task: Task) -> int:
-    """How many steps the last one is worth; one of another making is refused, since it cannot be taken up."""
-    steps = steps_in(task.checkpoints)
+class Last(NamedTuple):
+    """The newest that is whole."""
+
+    steps: int
+    about: dict[str, Any]
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the evaluation that is due after these steps was done."""
+        return bool(self.about[IS_EVALUATED])
+
+    @property
+    def zero(self) -> Zero:
+        return Zero(self.about["ZeRO"], self.about["offload"])
+
+
+def last_in(folder: Path) -> Last | None:
+    steps = steps_in(folder)
     if not steps:
-        return 0
-    made_by = json.loads((task.checkpoints / f"step-{steps[-1]:08d}" / MADE_BY).read_text())
-    if made_by != _made_by(task):
-        told = {
-            key: f"{made_by[key]}, now {value}"
-            for key, value in _made_by(task).items()
-            if made_by[key] != value
-        }
+        return None
+    return Last(steps[-1], json.loads((folder / f"step-{steps[-1]:08d}" / ABOUT).read_text()))
+
+
+def check(last: Last, task: Task) -> None:
+    """One of another making is refused, since it cannot be taken up."""
+    otherwise = [
+        f"{key}: {last.about[key]}, now {value}"
+        for key, value in _made_by(task).items()
+        if last.about[key] != value
+    ]
+    if otherwise:
         raise ThinkusError(
-            f"checkpoints: the last one, after {steps[-1]:,} steps, was made otherwise "
-            f"({'; '.join(f'{key}: {value}' for key, value in told.items())}); go on as it was begun (cluster.ranks=, "
-            "zero=), or begin anew with --redo"
+            f"checkpoints: the last one, after {last.steps:,} steps, was made otherwise ({'; '.join(otherwise)}); go "
+            "on as it was begun (as many processes: cluster=; zero=), or begin anew with --redo"
         )
-    return steps[-1]
 
 
 def _made_by(task: Task) -> dict[str, Any]:

@@ -48,15 +48,25 @@ class Metrics:
     def __init__(self, file: Path) -> None:
         self.file = file
 
-    def cut(self, steps: int) -> list[Line]:
-        """Forget what came after so many steps: it will come again."""
-        kept = [line for line in Follower(self.file).new() if line.step <= steps] if steps else []
+    def cut(self, steps: int, *, is_evaluated: bool = True) -> list[Line]:
+        """Forget what came after so many steps, or after their evaluation: it will come again."""
+        kept = [
+            line
+            for line in (Follower(self.file).new() if steps else [])
+            if line.step < steps
+            or (line.step == steps and (is_evaluated or not isinstance(line, Evaluation)))
+        ]
         write_whole(self.file, b"".join(map(_encoded, kept)))
         return kept
 
     def add(self, line: Line) -> None:
         with self.file.open("ab") as file:
             file.write(_encoded(line))
+
+    def sync(self) -> None:
+        """Before a checkpoint, which promises that what came before it is there."""
+        with self.file.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 class Follower:

@@ -60,9 +60,14 @@ def _gpus() -> int:
 
 
 class Room:
-    def __init__(self, config: SftConfig, shape: dict[str, Any] | None) -> None:
-        """`shape` is the model's config.json, None where that is not at hand."""
+    def __init__(
+        self, config: SftConfig, shape: dict[str, Any] | None, begun_with: Zero | None = None
+    ) -> None:
+        """`shape` is the model's config.json, None where that is not at hand.
+
+        What was begun goes on with its stage of ZeRO, also where other GPUs would want another."""
         self._config = config
+        self._begun_with = begun_with
         self.ranks = ranks_of(config.cluster)
         self._on_gpus = self.ranks.device == "cuda"
         asked = config.gradient_checkpointing
@@ -92,6 +97,8 @@ class Room:
         if asked.stage is not None:
             is_too_low = self._on_gpus and asked.stage == 0
             return LADDER[0] if is_too_low else Zero(asked.stage, bool(asked.offload))
+        if self._begun_with is not None:
+            return self._begun_with
         if not self._on_gpus:
             # What is free there changes, and a training must go on as it was begun.
             return Zero(0, False)

@@ -4,7 +4,6 @@ On several nodes there is a parent on each. The first one makes the task and tel
 task's file, where its ranks are to be met; theirs only stand by them.
 """
 
-import json
 import os
 import re
 import signal
@@ -16,7 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from thinkus import warden
+import msgspec
+
+from thinkus import signals, warden
+from thinkus.console import say
 from thinkus.errors import Stopped, ThinkusError
 from thinkus.files import write_whole
 from thinkus.train import checkpoints
@@ -33,7 +35,12 @@ def train(task: Task, watch: Callable[[Line], None]) -> None:
     """Until the model lies in the task's folder; `watch` is told each line of the metrics."""
     metrics = task.directory / "metrics.jsonl"
     checkpoints.drop_unfinished(task)
-    Metrics(metrics).cut(checkpoints.check_last(task))
+    if last := checkpoints.last_in(task.checkpoints):
+        checkpoints.check(last, task)
+        say(f"sft: goes on after {last.steps:,} steps")
+        Metrics(metrics).cut(last.steps, is_evaluated=last.is_evaluated)
+    else:
+        Metrics(metrics).cut(0)
     follower = Follower(metrics)
     follower.new()  # what an earlier process did was shown then
     task.write()
@@ -51,7 +58,7 @@ def train(task: Task, watch: Callable[[Line], None]) -> None:
             if status == 0 and not (task.folder / MODEL).exists():
                 raise
     if status:
-        raise ThinkusError(_why(task, status))
+        raise ThinkusError(_why(task, 0, status))
 
 
 def assist(directory: Path, launch: str, node: int, is_over: Callable[[], bool]) -> None:
@@ -63,9 +70,7 @@ def assist(directory: Path, launch: str, node: int, is_over: Callable[[], bool])
     with _ranks(task, node) as ranks:
         status = _followed(ranks, task, lambda: None)
     if status:
-        why = _last_words(task) or _ended_without(task, node, status)
-        write_whole(task.folder / f"ended-node-{node}.json", _words(why))
-        raise ThinkusError(why)
+        raise ThinkusError(_why(task, node, status))
 
 
 def log_of(task: Task, node: int) -> Path:
@@ -122,6 +127,7 @@ def _ranks(task: Task, node: int) -> Iterator[subprocess.Popen[bytes]]:
             stderr=log,
             env=os.environ | environment,
             start_new_session=True,
+            preexec_fn=signals.ignore,  # from its first moment, before it can say so itself
         )
     try:
         yield ranks
@@ -143,24 +149,38 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _why(task: Task, status: int) -> str:
-    """What the first that failed had to say, wherever it ran; those of this node may only have lost it."""
-    until = time.monotonic() + (OTHERS_MAY_TAKE_S if task.nodes > 1 else 0)
-    while not (said := _last_words(task)) and time.monotonic() < until:
+class _Words(msgspec.Struct):
+    """What a rank, or a node for its ranks, could say of an end."""
+
+    time: float
+    error: str
+    weight: int
+    """A rank knows best why it failed; then comes one that was killed; the others may only have lost those."""
+
+
+OF_A_RANK, OF_A_KILL, OF_A_NODE = 3, 2, 1
+
+
+def last_words(task: Task, who: str, error: str, weight: int = OF_A_RANK) -> None:
+    words = _Words(time.time(), error, weight)
+    write_whole(task.folder / f"ended-{who}.json", msgspec.json.encode(words))
+
+
+def _why(task: Task, node: int, status: int) -> str:
+    """What the one that failed first had to say, wherever it ran."""
+    if not _said(task):
+        last_words(task, f"node-{node}", *_ended_without(task, node, status))
+    until = time.monotonic() + (OTHERS_MAY_TAKE_S if task.nodes > 1 and node == 0 else 0.0)
+    while all(one.weight == OF_A_NODE for one in _said(task)) and time.monotonic() < until:
         time.sleep(LOOK_EVERY_S)
-    return said or _ended_without(task, 0, status)
+    return min(_said(task), key=lambda one: (-one.weight, one.time)).error
 
 
-def _last_words(task: Task) -> str | None:
-    said = [json.loads(file.read_bytes()) for file in task.folder.glob("ended-*.json")]
-    return str(min(said, key=lambda one: float(one["time"]))["error"]) if said else None
+def _said(task: Task) -> list[_Words]:
+    return [msgspec.json.decode(file.read_bytes(), type=_Words) for file in task.folder.glob("ended-*.json")]
 
 
-def _words(why: str) -> bytes:
-    return json.dumps({"time": time.time(), "error": why}).encode()
-
-
-def _ended_without(task: Task, node: int, status: int) -> str:
+def _ended_without(task: Task, node: int, status: int) -> tuple[str, int]:
     """Of a rank that could not tell why: the kernel ended it, or it fell over an error of ours."""
     log = log_of(task, node)
     text = log.read_text(errors="replace")
@@ -169,8 +189,8 @@ def _ended_without(task: Task, node: int, status: int) -> str:
         rank, name = killed.groups() if killed else ("0", signal.Signals(status - 128).name)
         memory = ", as the kernel does when the memory is full" if name == "SIGKILL" else ""
         what = f"rank {rank} was ended by {name}{memory}; the same command goes on from the last checkpoint"
-        return f"sft: {what} (all of it is in {log})"
+        return f"sft: {what} (all of it is in {log})", OF_A_KILL
     # The others fail because one did, so the first line that names an error counts.
     named = (re.search(r"\b[\w.]*(?:Error|Exception): .*", line) for line in text.splitlines())
     what = next((match[0] for match in named if match), "without a word")
-    return f"sft: a rank ended: {what}; all of it is in {log}"
+    return f"sft: a rank ended: {what}; all of it is in {log}", OF_A_NODE

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from thinkus.belongings import TRAINING
+from thinkus.belongings import CHECKPOINTS, TRAINING
 from thinkus.files import write_whole
 from thinkus.train.plan import Layout, Order, Plan
 from thinkus.train.shelf import Shelf
@@ -67,7 +67,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def checkpoints(self) -> Path:
-        return self.directory / "checkpoints"
+        return self.directory / CHECKPOINTS
 
     def shelf(self, name: str) -> Path:
         return self.folder / name

@@ -23,8 +23,9 @@ import torch.distributed as dist
 
 from thinkus import warden
 from thinkus.errors import ThinkusError
-from thinkus.files import write_whole
+from thinkus.files import of_the_machine, write_whole
 from thinkus.train import engine as deepspeed
+from thinkus.train import start
 from thinkus.train.checkpoints import Checkpoints
 from thinkus.train.metrics import Evaluation, Follower, Line, Metrics, StepFacts
 from thinkus.train.plan import Pack, Step
@@ -76,6 +77,8 @@ class Rank:
         """Whether it came to its end; where it was asked to stop it has saved how far it came."""
         try:
             self._train()
+            if self.task.labels:
+                self._judge_endings()
         except Leave:
             if self._state.steps > (self._saved.steps if self._saved else 0):
                 self._save()
@@ -107,13 +110,15 @@ class Rank:
 
     def _save(self) -> None:
         if self._state != self._saved:
+            if self.is_first:
+                self._metrics.sync()
             self._checkpoints.save(self.engine, self._state.steps, asdict(self._state))
             self._saved = self._state
 
     def export(self, folder: Path) -> None:
         deepspeed.export(self.task, self.engine, folder)
 
-    def judge_endings(self) -> None:
+    def _judge_endings(self) -> None:
         """For each sample held out or of the test split: its label, and how likely the model finds the end."""
         judged = {name: self._likelihoods(Shelf(self.task.shelf(name))) for name in ("held_out", "test")}
         if self.is_first:
@@ -127,6 +132,11 @@ class Rank:
 
     def _is_time_over(self) -> bool:
         return self.task.budget_s is not None and self._state.elapsed_s >= self.task.budget_s
+
+    def _leave_if_asked(self) -> None:
+        asked = torch.tensor(self._is_asked_to_stop(), dtype=torch.float64, device=self._device)
+        if self._total(asked).item():
+            raise Leave
 
     def _is_asked_to_stop(self) -> float:
         """1 on the rank that looks, so that a sum over all tells each."""
@@ -212,9 +222,7 @@ class Rank:
         with torch.no_grad():
             for at, pack in enumerate(packs[self.number]):
                 summed += self.engine(shelf.forest(pack), max(each[at].targets for each in packs))
-                asked = torch.tensor(self._is_asked_to_stop(), dtype=torch.float64, device=self._device)
-                if self._total(asked).item():
-                    raise Leave
+                self._leave_if_asked()
         self.engine.train()
         return self._total(summed).item() / weight
 
@@ -232,6 +240,7 @@ class Rank:
                 numbers = (group[0] for group in pack.groups)  # a path each, so in their order
                 were = (forest.targets == self.task.labels[1]).tolist()
                 found += zip(numbers, were, likely, strict=True)
+                self._leave_if_asked()
         gathered: list[Any] = [None] * self.task.ranks
         dist.all_gather_object(gathered, found)
         return sorted(one for some in gathered for one in some)
@@ -289,8 +298,6 @@ def main(words: list[str]) -> int:
     try:
         rank = Rank(task)
         if rank.train():
-            if task.labels:
-                rank.judge_endings()
             rank.export(task.folder / MODEL)
         dist.barrier()
         dist.destroy_process_group()
@@ -304,23 +311,17 @@ def main(words: list[str]) -> int:
             f"{task.max_tokens:,}, or a higher zero=",
         )
         return 1
-    except OSError as error:  # of the machine: a disk that is full, or gone
+    except BaseException as error:
         traceback.print_exc()
-        where = error.filename or task.directory
-        _last_words(
-            task, f"{where}: {(error.strerror or str(error)).lower()}; mend that, the same command goes on"
-        )
-        return 1
-    except BaseException:
-        traceback.print_exc()
+        if line := of_the_machine(error):
+            _last_words(task, line)
         return 1
     return 0
 
 
 def _last_words(task: Task, words: str) -> None:
     print(words, file=sys.stderr)
-    file = task.folder / f"ended-{os.environ['RANK']}.json"
-    write_whole(file, json.dumps({"time": time.time(), "error": words}).encode())
+    start.last_words(task, os.environ["RANK"], words)
 
 
 if __name__ == "__main__":
