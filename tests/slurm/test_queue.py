@@ -51,7 +51,7 @@ def test_a_job_that_slurm_no_longer_knows(squeue: Path) -> None:
 
 def test_slurm_that_does_not_answer(squeue: Path) -> None:
     says(squeue, "", "echo 'slurm_load_jobs error: Socket timed out on send/recv operation' >&2; exit 1")
-    with pytest.raises(queue.Unreachable, match="cluster: squeue says: .*timed out"):
+    with pytest.raises(queue.Unreachable, match=r"cluster: squeue says: .*timed out"):
         queue.states(["17"])
 
 

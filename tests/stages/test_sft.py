@@ -1,6 +1,7 @@
 """sft, end to end: from annotated conversations to a model that others load; and every way not to get there."""
 
 import asyncio
+import json
 import re
 import subprocess
 import sys

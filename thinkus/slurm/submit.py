@@ -161,6 +161,7 @@ def _submitted(stage: str, runs: Sequence[tuple[Job, Outlook]], *, redo: bool) -
 
 
 def _options(stage: str, cluster: SlurmCluster) -> dict[str, Any]:
+    more = cluster.sbatch or {}
     srun = ["--kill-on-bad-exit=1", "--export=ALL"]
     if cluster.cpus_per_task:  # which srun does not take over from sbatch
         srun.append(f"--cpus-per-task={cluster.cpus_per_task}")
@@ -170,7 +171,7 @@ def _options(stage: str, cluster: SlurmCluster) -> dict[str, Any]:
         "account": cluster.account,
         "nodes": cluster.nodes,
         "ntasks_per_node": 1,
-        "gpus_per_node": cluster.gpus_per_node or None,
+        "gpus_per_node": None if "gres" in more else cluster.gpus_per_node or None,
         "cpus_per_task": cluster.cpus_per_task,
         "mem": f"{cluster.memory_gb}GB" if cluster.memory_gb else None,
         "time": cluster.time_min,
@@ -179,7 +180,7 @@ def _options(stage: str, cluster: SlurmCluster) -> dict[str, Any]:
         "setup": cluster.setup,
         "stderr_to_stdout": True,
         "srun_args": srun,
-        "additional_parameters": {"requeue": True, **(cluster.sbatch or {})},
+        "additional_parameters": {"requeue": True, **more},
     }
 
 
