@@ -70,9 +70,9 @@ _OF_THE_MACHINE = {
 }
 
 
-def of_the_machine(error: BaseException) -> str | None:
-    """The line for an error that is no mistake of ours; None where it may be."""
+def of_the_machine(error: BaseException, where: Path | None = None) -> str | None:
+    """The line for an error that is no mistake of ours; None where it may be. `where` it was, if it does not say."""
     if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
         return None
-    what = without_home(error.filename or "output")
+    what = without_home(error.filename or where or "output")
     return f"{what}: {(error.strerror or '').lower()}; mend that, the same command goes on"

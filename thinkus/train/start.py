@@ -20,7 +20,6 @@ import msgspec
 from thinkus import signals, warden
 from thinkus.console import say
 from thinkus.errors import Stopped, ThinkusError
-from thinkus.files import write_whole
 from thinkus.train import checkpoints
 from thinkus.train import task as tasks
 from thinkus.train.metrics import Follower, Line, Metrics
@@ -159,21 +158,32 @@ class _Words(msgspec.Struct):
 
 
 OF_A_RANK, OF_A_KILL, OF_A_NODE = 3, 2, 1
+ROOM_FOR_WORDS = 4096
+
+
+def make_room_for_words(task: Task, who: str) -> None:
+    """Beforehand: the disk may be full when there is something to say."""
+    (task.folder / f"spare-{who}").write_bytes(b" " * ROOM_FOR_WORDS)
 
 
 def last_words(task: Task, who: str, error: str, weight: int = OF_A_RANK) -> None:
-    words = _Words(time.time(), error, weight)
-    write_whole(task.folder / f"ended-{who}.json", msgspec.json.encode(words))
+    spare = task.folder / f"spare-{who}"
+    said = msgspec.json.encode(_Words(time.time(), error[: ROOM_FOR_WORDS // 4], weight))
+    with spare.open("r+b") as file:  # in place, and the spaces that follow are JSON too
+        file.write(said)
+    spare.rename(task.folder / f"ended-{who}.json")
 
 
 def _why(task: Task, node: int, status: int) -> str:
     """What the one that failed first had to say, wherever it ran."""
-    if not _said(task):
-        last_words(task, f"node-{node}", *_ended_without(task, node, status))
+    own = _Words(time.time(), *_ended_without(task, node, status))
+    if node:
+        make_room_for_words(task, f"node-{node}")
+        last_words(task, f"node-{node}", own.error, own.weight)
     until = time.monotonic() + (OTHERS_MAY_TAKE_S if task.nodes > 1 and node == 0 else 0.0)
-    while all(one.weight == OF_A_NODE for one in _said(task)) and time.monotonic() < until:
+    while all(one.weight == OF_A_NODE for one in (own, *_said(task))) and time.monotonic() < until:
         time.sleep(LOOK_EVERY_S)
-    return min(_said(task), key=lambda one: (-one.weight, one.time)).error
+    return min((own, *_said(task)), key=lambda one: (-one.weight, one.time)).error
 
 
 def _said(task: Task) -> list[_Words]:

@@ -295,6 +295,7 @@ class Rank:
 def main(words: list[str]) -> int:
     warden.end_with_parent(signal.SIGKILL)  # it is deaf to all that is less
     task = read(Path(words[0]))
+    start.make_room_for_words(task, os.environ["RANK"])
     try:
         rank = Rank(task)
         if rank.train():
@@ -313,7 +314,7 @@ def main(words: list[str]) -> int:
         return 1
     except BaseException as error:
         traceback.print_exc()
-        if line := of_the_machine(error):
+        if line := of_the_machine(error, task.directory):
             _last_words(task, line)
         return 1
     return 0
