@@ -232,7 +232,8 @@ def test_a_full_disk_is_one_line(thinkus: Thinkus, workspace: Path) -> None:
     assert finished.stderr == "output: no space left on device; mend that, the same command goes on\n"
 
 
-def test_an_interrupt_says_that_the_same_command_goes_on(workspace: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR2])
+def test_an_interrupt_says_that_the_same_command_goes_on(workspace: Path, number: signal.Signals) -> None:
     lines = "".join(
         json.dumps({"messages": [{"role": "user", "content": str(n)}]}) + "\n" for n in range(300_000)
     )
@@ -246,7 +247,7 @@ def test_an_interrupt_says_that_the_same_command_goes_on(workspace: Path) -> Non
         assert child.stderr is not None
         while "writes outputs" not in (line := child.stderr.readline()):
             assert line, "it ended by itself"
-        child.send_signal(signal.SIGINT)
+        child.send_signal(number)
         assert child.stderr.read().splitlines()[-1] == "stopped; the same command goes on from here"
     assert child.returncode == 130
     assert not list((workspace / "outputs/prepare/own").glob("claim-*"))
