@@ -14,7 +14,7 @@ from thinkus import stages
 from thinkus.claims import Claim
 from thinkus.compose import Job, jobs
 from thinkus.errors import ConfigError, RunRefused, ThinkusError
-from thinkus.execute import execute
+from thinkus.execute import execute, outlook
 from thinkus.records import Conversation, Message, read_conversations, to_line
 from thinkus.runs import Input, Run, Usage, load_manifest
 from thinkus.shards import Shard
@@ -163,6 +163,41 @@ def test_whoever_comes_while_another_joins_is_not_refused(workspace: Path) -> No
     annotate("shard=1/2")
     with Claim.take(workspace / "outputs/annotate/lmsys"):
         assert annotate("shard=2/2") == "is done, another process is joining the parts"
+
+
+def is_done(*words: str, redo: bool = False) -> bool:
+    job = composed(*words)
+    return outlook("annotate", job.config, job.name, redo=redo).is_done
+
+
+def test_what_a_queue_should_know_of_a_part(workspace: Path) -> None:
+    """Done is a part that waits for others, and none whose joining was cut off."""
+    directory = workspace / "outputs/annotate/lmsys"
+    assert not is_done("shard=1/2")
+    annotate("shard=1/2")
+    assert is_done("shard=1/2")
+    assert not is_done("shard=2/2")
+    with Claim.take(directory):
+        annotate("shard=2/2")  # and so not joined
+    assert not is_done("shard=1/2")
+    annotate("shard=1/2")
+    assert is_done("shard=1/2")
+    assert is_done("shard=2/2")
+    assert is_done()
+    assert not is_done(redo=True)
+
+
+def test_what_would_be_refused_does_not_wait_in_a_queue_first(workspace: Path) -> None:
+    annotate("shard=1/2", "name=cut")
+    for words in (["shard=2/3"], []):
+        with pytest.raises(RunRefused, match=r"cut|being made in 2 parts"):
+            is_done("name=cut", *words)
+    annotate()
+    with pytest.raises(RunRefused, match="would replace the whole by a part"):
+        is_done("shard=1/2", redo=True)
+    (workspace / "outputs/annotate/lmsys/mine.txt").touch()
+    with pytest.raises(RunRefused, match="is not of thinkus's making"):
+        is_done(redo=True)
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3"])

@@ -85,6 +85,12 @@ def test_a_file_that_was_cut_is_read_anew(file: Path) -> None:
     assert follower.new() == []
 
 
+def test_an_evaluation_that_was_cut_off_is_forgotten_with_its_line(file: Path) -> None:
+    """It is made up for, and must not be there twice."""
+    write(file, LINES)
+    assert Metrics(file).cut(2, is_evaluated=False) == LINES[:3]
+
+
 def test_a_file_that_was_cut_twice_between_two_looks_is_read_anew(file: Path) -> None:
     """The second replacement may get the number that the file had which was seen."""
     write(file, LINES)
