@@ -17,8 +17,9 @@ import msgspec
 
 from thinkus import signals
 from thinkus.claims import HEARTBEAT_S, STALE_AFTER_S, RunHeld
-from thinkus.compose import Job
+from thinkus.compose import Job, job_of
 from thinkus.errors import Stopped, ThinkusError
+from thinkus.execute import execute, run_directory
 from thinkus.files import of_the_machine, write_whole
 from thinkus.runs import load_manifest
 from thinkus.slurm import here
@@ -79,8 +80,6 @@ class Queued:
         sys.exit(FAILED)
 
     def _carry_out(self) -> Outcome:
-        from thinkus.execute import execute
-
         job = self._job()
         # A start that died on another node seems to live until its claim is stale.
         patient_until = time.monotonic() + STALE_AFTER_S + HEARTBEAT_S
@@ -101,14 +100,10 @@ class Queued:
                 return Outcome(False, line)
 
     def _job(self) -> Job:
-        from thinkus import compose
-
-        return compose.job_of(self.stage, self.words, self.name, self.yaml)
+        return job_of(self.stage, self.words, self.name, self.yaml)
 
     def _is_to_redo(self, job: Job) -> bool:
         """A start of this job may have begun it anew already."""
-        from thinkus.execute import run_directory
-
         there = load_manifest(run_directory(self.stage, job.config, self.name)) if self.redo else None
         return there is not None and datetime.fromisoformat(there.started) < datetime.fromisoformat(
             self.submitted
@@ -116,7 +111,6 @@ class Queued:
 
     def _assist(self) -> None:
         """On the other nodes of a training."""
-        from thinkus.execute import run_directory
         from thinkus.train import start
 
         signals.ignore()  # the first node saves, and tells when it is over

@@ -198,12 +198,9 @@ def _back_to_the_queue(folder: Path) -> list[str]:
 @contextmanager
 def _outside_of_jobs() -> Iterator[None]:
     """Whoever submits from within a job must not hand that one's nature on; which cluster it is must stay."""
-    inner = [
-        name
-        for name in os.environ
-        if "SLURM_JOB_ID" in os.environ and name.startswith("SLURM_") and name != "SLURM_CONF"
-    ]
-    kept = {name: os.environ.pop(name) for name in inner}
+    is_inside = "SLURM_JOB_ID" in os.environ
+    of_the_job = [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]
+    kept = {name: os.environ.pop(name) for name in of_the_job if is_inside}
     try:
         yield
     finally:
