@@ -147,7 +147,7 @@ def test_two_nodes_and_what_becomes_of_one_of_their_ranks(user: User, rank: int)
     ]
     running = user.types(*words)
     user.has_steps("two", 8)
-    _kill_rank(rank)
+    _kill_rank(user.workspace, rank)
     _, said = running.communicate(timeout=60)
     assert running.returncode == 2
     assert f"rank {rank} was ended by SIGKILL" in said
@@ -182,10 +182,12 @@ def test_preempted_by_slurm_it_saves_and_is_put_back(user: User) -> None:
     assert user.losses("preempted") == user.undisturbed("epochs=14")
 
 
-def _kill_rank(number: int) -> None:
+def _kill_rank(workspace: Path, number: int) -> None:
+    """Of this test's training, and of no other on the machine."""
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            is_worker = b"thinkus.train.worker\0" in (entry / "cmdline").read_bytes()
+            words = (entry / "cmdline").read_bytes()
+            is_worker = b"thinkus.train.worker\0" in words and bytes(workspace) in words
             if is_worker and f"\0RANK={number}\0".encode() in (entry / "environ").read_bytes():
                 os.kill(int(entry.name), signal.SIGKILL)
 
