@@ -19,10 +19,11 @@ import torch
 from tests.llm.parts import endpoint, engine
 from thinkus.endpoint import Sampling
 from thinkus.errors import ThinkusError
-from thinkus.llm import hf
+from thinkus.llm import hf, network
 from thinkus.llm.exchange import Answer, AttemptFailed, Completion, Kind, Request
 from thinkus.llm.forms import Choice
 from thinkus.llm.hf import HuggingFace, batches
+from thinkus.llm.network import Network, Row
 from thinkus.records import Message
 from thinkus.weights import find
 
@@ -151,7 +152,7 @@ def test_greedy_words_are_those_of_transformers_itself(tiny: str) -> None:
 def test_long_prompts_are_read_in_pieces(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = prompts([1, 40, 300, 7])
     whole = opened(backend(tiny), lambda one: together(one, asked))
-    monkeypatch.setattr(hf, "MOST_COLUMNS", 100)
+    monkeypatch.setattr(network, "MOST_COLUMNS", 100)
     pieces = opened(backend(tiny), lambda one: together(one, asked))
     assert [answer.text for answer in pieces] == [answer.text for answer in whole]
 
@@ -198,7 +199,7 @@ def test_the_nucleus_is_found_without_sorting_all() -> None:
     draw = torch.Generator().manual_seed(0)
     for spread, top_p in [(0.1, 0.9), (3.0, 0.9), (8.0, 0.5), (0.0, 0.2), (2.0, 0.999)]:
         logits = spread * torch.randn(4, 3000, generator=draw)
-        least = hf._least_of_nucleus(logits, top_p)
+        least = network._least_of_nucleus(logits, top_p)
         for row, low in zip(logits, least, strict=True):
             shares, mass, needed = row.double().softmax(0).sort(descending=True), 0.0, []
             for share, token in zip(shares.values.tolist(), shares.indices.tolist(), strict=True):
@@ -240,8 +241,8 @@ def test_the_end_of_a_turn_is_read_off_the_template(changed: Callable[..., str])
     folder = changed(
         template="{% for m in messages %}{{ m.role }}: {{ m.content | trim }}<pad>\n{% endfor %}assistant: "
     )
-    model = hf._Model(Path(folder), Sampling(temperature=0, top_p=1, max_tokens=1))
-    assert model.turns_of(["a"])["a"][-1] == 0
+    model = Network(Path(folder), Sampling(temperature=0, top_p=1, max_tokens=1))
+    assert model.options_of(Choice(("a",)))["a"][-1] == 0
     assert model._ends == {0, 2}
 
 
@@ -358,10 +359,10 @@ def test_the_engine_takes_its_answers(tiny: str, tmp_path: Path) -> None:
 def test_batches_are_bounded_and_hold_like_with_like(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(0)
     rows = [
-        hf._Row([0] * draw.randint(1, 400), 0, 50, {"a": [1, 2], "b": [1, 2]} if draw.random() < 0.3 else {})
+        Row([0] * draw.randint(1, 400), 0, 50, {"a": [1, 2], "b": [1, 2]} if draw.random() < 0.3 else {})
         for _ in range(200)
     ]
-    rows.append(hf._Row([0] * 9000, 0, 50))
+    rows.append(Row([0] * 9000, 0, 50))
     monkeypatch.setattr(hf, "MOST_PADDED_TOKENS", 4000)
     monkeypatch.setattr(hf, "MOST_ROWS", 12)
     made = list(batches(rows))
@@ -372,7 +373,7 @@ def test_batches_are_bounded_and_hold_like_with_like(monkeypatch: pytest.MonkeyP
         assert len(batch) == 1 or height * max(row.width for row in batch) <= 4000
         assert len({bool(row.options) for row in batch}) == 1
     assert len(made) < 60
-    few = [hf._Row([0] * length, 0, 50) for length in (*range(1, 9), 200, 201)]
+    few = [Row([0] * length, 0, 50) for length in (*range(1, 9), 200, 201)]
     assert [len(batch) for batch in batches(few)] == [8, 2]
     assert [len(batch) for batch in batches(few[4:])] == [6]
 
@@ -384,13 +385,13 @@ def threads() -> list[threading.Thread]:
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Will hold how many rows each step of writing had."""
     made: list[int] = []
-    next_of = hf._Model._next
+    next_of = Network._next
 
     def counted(self: Any, logits: torch.Tensor, rows: Any) -> list[int]:
         made.append(len(rows))
         return next_of(self, logits, rows)
 
-    monkeypatch.setattr(hf._Model, "_next", counted)
+    monkeypatch.setattr(Network, "_next", counted)
     return made
 
 
@@ -455,7 +456,7 @@ def test_nothing_stays_behind(tiny: str) -> None:
 def test_a_defect_reaches_who_asked(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def use(one: HuggingFace) -> str:
         with monkeypatch.context() as patch:
-            patch.setattr(hf._Model, "_read", lambda *_: 1 / 0)
+            patch.setattr(Network, "_read", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 await one.complete(request("a"))
         return (await one.complete(request("a"))).finish

@@ -1,5 +1,6 @@
 """The form that an answer must have. Servers are told of it where they listen; we check it always."""
 
+import math
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -70,7 +71,46 @@ class Json(msgspec.Struct, frozen=True):
         return {"schema": self.schema}
 
 
-Form = Choice | Json
+class Opened(msgspec.Struct, frozen=True):
+    """The words that go on from `begins`, as if the model had written that, up to one of `stops` or its own end."""
+
+    begins: str
+    stops: tuple[str, ...] = ()
+
+    def read(self, text: str) -> str:
+        return text
+
+    def described(self) -> dict[str, Any]:
+        return {"begins": self.begins, "stops": list(self.stops)}
+
+
+class Odds(msgspec.Struct, frozen=True):
+    """How likely each of these words is, against the others; each has to be one token."""
+
+    options: tuple[str, ...]
+
+    def read(self, text: str) -> dict[str, float]:
+        try:
+            odds = msgspec.json.decode(text, type=dict[str, float])
+        except msgspec.DecodeError:
+            odds = {}
+        if set(odds) != set(self.options):
+            raise OffForm(f"says nothing of how likely {', '.join(self.options)} are")
+        return odds
+
+    def written(self, logarithms: Mapping[str, float]) -> str:
+        """As a text, from the logarithms of their likelihoods."""
+        most = max(logarithms[word] for word in self.options)
+        likely = {word: math.exp(logarithms[word] - most) for word in self.options}
+        return msgspec.json.encode(
+            {word: one / sum(likely.values()) for word, one in likely.items()}
+        ).decode()
+
+    def described(self) -> dict[str, Any]:
+        return {"odds": list(self.options)}
+
+
+Form = Choice | Json | Opened | Odds
 
 
 @cache

@@ -15,6 +15,7 @@ from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm import wire
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request
+from thinkus.llm.forms import Odds
 
 MOST_BYTES = 64 * 2**20
 # Below the five seconds after which uvicorn (vLLM's server) closes: a request on a connection that is just
@@ -26,8 +27,24 @@ class _Message(msgspec.Struct):
     content: str | None = None
 
 
+class _Likely(msgspec.Struct):
+    token: str
+    logprob: float
+
+
+class _Place(msgspec.Struct):
+    """In an answer, with what else might have stood there."""
+
+    top_logprobs: list[_Likely] = []
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[_Place] | None = None
+
+
 class _Choice(msgspec.Struct):
     message: _Message | None = None
+    logprobs: _Logprobs | None = None
     finish_reason: str | None = None
     error: Any = None
     """OpenRouter's, where the model failed in the middle."""
@@ -103,7 +120,11 @@ class OpenAI:
     async def complete(self, request: Request) -> Completion:
         assert self._session is not None, "not open"
         structured = self._endpoint.structured
-        body = self._fixed | wire.asked_form(structured, request.form) | {"messages": request.messages}
+        body = (
+            self._fixed
+            | wire.asked_form(structured, request.form)
+            | {"messages": wire.asked_messages(request)}
+        )
         try:
             async with self._session.post(self._url, data=_encode(body), allow_redirects=False) as response:
                 content = await self._content(response)
@@ -122,11 +143,14 @@ class OpenAI:
             raise self._refused(response, content)
         reply, choice = self._read(content)
         text = (choice.message and choice.message.content) or ""
+        finish = choice.finish_reason or ""
+        if isinstance(request.form, Odds):
+            text, finish = _odds(request.form, choice), "stop"  # after the one token that it may write
         usage = reply.usage or _Usage()
         details = usage.prompt_tokens_details
         return Completion(
             text=wire.unwrapped(structured, request.form, text),
-            finish=choice.finish_reason or "",
+            finish=finish,
             served_model=reply.model or str(self._endpoint.model),
             fingerprint=reply.system_fingerprint,
             input_tokens=usage.prompt_tokens,
@@ -193,6 +217,16 @@ class OpenAI:
         return AttemptFailed(
             kind, detail, status=status, retry_after_s=retry_after_s, may_be_billed=may_be_billed
         )
+
+
+def _odds(form: Odds, choice: _Choice) -> str:
+    """Of the first token; what is not among the likeliest is taken for as likely as the least of them."""
+    places = (choice.logprobs and choice.logprobs.content) or []
+    likely = {one.token: one.logprob for one in places[0].top_logprobs} if places else {}
+    if not any(word in likely for word in form.options):
+        return ""
+    least = min(likely.values())
+    return form.written({word: likely.get(word, least) for word in form.options})
 
 
 def _proxy(url: URL) -> str | None:

@@ -50,7 +50,7 @@ class Rates(msgspec.Struct, frozen=True):
     def most_usd(self, request: Request) -> float:
         """No request costs more: no token is shorter than a byte, and no answer longer than it may be."""
         characters = sum(len(message.content.encode()) + TOKENS_A_MESSAGE for message in request.messages)
-        form = len(msgspec.json.encode(request.form.schema)) if request.form else 0
+        form = len(msgspec.json.encode(request.form.described())) if request.form else 0
         cost = (characters + form + TOKENS_A_PROMPT) * self.input + self.max_tokens * self.output
         return cost * (self.peak.times if self.peak else 1.0) / 1e6
 

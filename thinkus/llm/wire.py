@@ -5,7 +5,7 @@ import ipaddress
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
@@ -15,8 +15,9 @@ import msgspec
 
 from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
-from thinkus.llm.exchange import Kind
-from thinkus.llm.forms import Choice, Form, Json
+from thinkus.llm.exchange import Kind, Request
+from thinkus.llm.forms import Choice, Form, Json, Odds, Opened
+from thinkus.records import Message
 
 LONGEST_DETAIL = 300
 MOST_LOOKED_AT = 100_000
@@ -61,6 +62,8 @@ _UNPAID = re.compile(
 _OF_THE_MINUTE = re.compile(r"resource_exhausted|per[ _]?minute|retry in", re.IGNORECASE)
 """Gemini speaks of billing whenever a minute's share is used up."""
 _MODERATED = re.compile(r"\bflagged\b|moderation", re.IGNORECASE)
+MOST_ODDS = 20
+"""Of how many tokens servers say how likely they were."""
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|</?[a-z!][^>]*>", re.IGNORECASE | re.DOTALL)
 
@@ -226,6 +229,10 @@ def identity_of(backend: str, endpoint: Endpoint) -> dict[str, Any]:
 @lru_cache(maxsize=256)
 def asked_form(structured: str, form: Form | None) -> dict[str, Any]:
     """What the server is told of the form, as keys of the request; nothing where it would not listen."""
+    if isinstance(form, Opened):
+        return _asked_to_go_on(structured, form)
+    if isinstance(form, Odds):
+        return {"logprobs": True, "top_logprobs": MOST_ODDS, "max_tokens": 1}
     if isinstance(form, Choice) and structured == "vllm":
         # The guided_* fields of old are ignored without a word.
         return {"structured_outputs": {"choice": list(form.options)}}
@@ -235,6 +242,25 @@ def asked_form(structured: str, form: Form | None) -> dict[str, Any]:
     if isinstance(form, Json) and structured == "json_object":
         return {"response_format": {"type": "json_object"}}
     return {}
+
+
+def _asked_to_go_on(structured: str, form: Opened) -> dict[str, Any]:
+    if structured != "vllm":
+        raise ThinkusError(
+            f"structured: {structured} cannot let a model go on from words that are given; only vLLM (and hf) can"
+        )
+    stop = {"stop": list(form.stops)} if form.stops else {}
+    return {"continue_final_message": True, "add_generation_prompt": False, **stop}
+
+
+def asked_messages(request: Request) -> Sequence[Message]:
+    """What was said, and the beginning of the answer where one is given."""
+    form = request.form
+    return (
+        (*request.messages, Message("assistant", form.begins))
+        if isinstance(form, Opened)
+        else request.messages
+    )
 
 
 def unwrapped(structured: str, form: Form | None, text: str) -> str:
