@@ -9,8 +9,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from thinkus.records import Annotation, Conversation, Fulfilment, Message
+from thinkus.terminal import plain
 from thinkus.thoughts.drafts import thoughts_before
-from thinkus.thoughts.preview import plain, show
+from thinkus.thoughts.preview import show
 
 STYLE = re.compile(r"\x1b\[[\d;]*m")
 HOSTILE = "[red]a[/red] [/] :smile: \x1b[31mb\x1b]0;title\x07c\x9b2Jd\x1b[2J\x08\x00e\u202ef [link=x]g"

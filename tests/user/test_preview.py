@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from thinkus.records import Annotation, Conversation
 from thinkus.records import Message as Said
-from thinkus.thoughts.preview import plain
+from thinkus.terminal import plain
 from thinkus.train.encode import Encoder
 from thinkus.user.preview import show
 from thinkus.user.samples import Teaching, Way

@@ -8,27 +8,27 @@ import asyncio
 import csv
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 from rich.console import Console
 
-from thinkus.belongings import HUMAN, SCRATCH, SHEET, SHEET_PAGE
+from thinkus.belongings import HUMAN, SHEET, SHEET_PAGE
 from thinkus.config import AnnotateConfig
 from thinkus.console import bar, say
 from thinkus.errors import ThinkusError
 from thinkus.files import write_whole
+from thinkus.gathered import gathered
 from thinkus.llm.crowd import each
 from thinkus.llm.engine import Engine
 from thinkus.llm.models import Models
 from thinkus.paths import expanded
-from thinkus.records import Annotation, Conversation, Failure, read_conversations, to_line
+from thinkus.records import Annotation, Conversation, Failure, read_conversations
 from thinkus.runs import (
     Input,
     Run,
@@ -147,8 +147,7 @@ async def _annotate(
     config: AnnotateConfig, run: Run, conversations: Iterator[Conversation], size: int
 ) -> dict[str, Any]:
     failed: Counter[str] = Counter()
-    places: dict[int, _Place] = {}
-    with _scratch(run) as scratch:
+    with gathered(run) as rows:
         async with (
             Models(run, budget_usd=config.budget_usd, replay=_replay(config)) as models,
             models.engine(config.annotator, WHERE, config.concurrency) as engine,
@@ -162,10 +161,11 @@ async def _annotate(
                 async for (number, conversation), result in each(
                     enumerate(conversations), work, engine.at_once
                 ):
-                    places[number] = _Place(scratch.tell(), isinstance(result, Annotation))
-                    scratch.write(_line(conversation, result))
                     if isinstance(result, Rejected):
                         failed[result.kind] += 1
+                        rows.add(number, failures=[Failure(conversation.id, *result)])
+                    else:
+                        rows.add(number, [replace(conversation, annotation=result)])
                     move()
             engine.check()
             for line in engine.summary():
@@ -175,43 +175,12 @@ async def _annotate(
                     f"annotate: not one answer came to {size:,} conversations, as said above; mend that, "
                     "the same command goes on"
                 )
-        _write(run, scratch, places)
+        rows.write()
     counts = counts_of(size, failed, made.answers)
     if failed.total() == size:
         say(f"annotate: not one of {size:,} conversations could be annotated; failures.jsonl says why")
     print_funnel(counts, run.usage)
     return counts
-
-
-@contextmanager
-def _scratch(run: Run) -> Iterator[BinaryIO]:
-    path = run.scratch(SCRATCH)
-    try:
-        with path.open("w+b") as file:
-            yield file
-    finally:
-        path.unlink(missing_ok=True)
-
-
-class _Place(NamedTuple):
-    """Where in the scratch file an item's line is, and what it is."""
-
-    offset: int
-    is_record: bool
-
-
-def _line(conversation: Conversation, result: Annotation | Rejected) -> bytes:
-    if isinstance(result, Annotation):
-        return to_line(replace(conversation, annotation=result))
-    return to_line(Failure(conversation.id, *result))
-
-
-def _write(run: Run, scratch: BinaryIO, places: Mapping[int, _Place]) -> None:
-    """Records and failures in the order of the corpus, whichever came first."""
-    with run.output("records.jsonl") as records, run.output("failures.jsonl") as failures:
-        for _, place in sorted(places.items()):
-            scratch.seek(place.offset)
-            (records if place.is_record else failures).write(scratch.readline())
 
 
 def _note(made: Reconstruction, models: Models, engine: Engine, size: int) -> str:

@@ -15,8 +15,8 @@ import msgspec
 
 from thinkus.errors import ThinkusError
 from thinkus.records import Conversation, Message
+from thinkus.terminal import plain
 from thinkus.thoughts.drafts import thoughts_before, user_messages
-from thinkus.thoughts.preview import plain
 
 ITEMS_A_SWAP = 10
 """Of so many items two swap their thoughts: one in five shows a stranger's."""

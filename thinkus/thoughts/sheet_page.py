@@ -15,7 +15,7 @@ from thinkus.belongings import SHEET, SHEET_PAGE
 from thinkus.console import say
 from thinkus.files import write_whole
 from thinkus.records import Conversation
-from thinkus.thoughts.preview import plain
+from thinkus.terminal import plain
 from thinkus.thoughts.sheet import NOTE, QUESTIONS, SPEAKERS, Item, digest, draw, swaps, table_of
 
 SHOWN_AT_ONCE = 2

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-from thinkus.thoughts.preview import plain
+from thinkus.terminal import plain
 from thinkus.train.encode import Encoded, Encoder
 
 TARGETS = ("bold green", "bold cyan")
