@@ -66,7 +66,7 @@ def test_a_failed_job_of_a_sweep_hides_no_other(thinkus: Thinkus, workspace: Pat
 
 
 def test_a_stage_that_is_not_built_says_so_in_one_line(thinkus: Thinkus, workspace: Path) -> None:
-    for stage in ("simulate", "judge", "report"):
+    for stage in ("judge", "report"):
         finished = thinkus(stage)
         assert finished.returncode == 2
         assert finished.stderr.startswith(f"{stage}: this stage is not built yet")

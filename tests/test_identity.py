@@ -39,7 +39,7 @@ def test_what_cannot_change_the_result_is_not() -> None:
 
 
 def test_two_keys_with_the_same_last_word_are_told_apart() -> None:
-    assert name("simulate", "sampling.top_p=0.5").endswith("-sampling.top_p_0.5")
+    assert name("simulate", "user.sampling.top_p=0.5").endswith("-user.sampling.top_p_0.5")
     assert name("simulate", "assistant.sampling.top_p=0.5").endswith("-assistant.sampling.top_p_0.5")
 
 

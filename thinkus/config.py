@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from thinkus.endpoint import Endpoint, Sampling
+from thinkus.endpoint import Endpoint
 from thinkus.schema import (
     Count,
     Dollars,
@@ -61,6 +61,8 @@ class Model(Schema):
     """Where they lie. What counts for identity is what they are."""
     tuned: bool
     """Whether it follows instructions, so that it can be told to play the user."""
+    instruct: Indifferent[RunName | None]
+    """Of one that does not: its sister that does."""
     parameters: Indifferent[Count]
 
 
@@ -150,8 +152,8 @@ class StageConfig(Schema):
 
     default_name: ClassVar[str]
     """Of its run, with the dotted keys it is made from in braces."""
-    default_inputs: ClassVar[dict[str, str]] = {}
-    """Role -> the run that is read when the key of that role is null."""
+    told_in_name: ClassVar[frozenset[str]] = frozenset()
+    """Groups that the name tells besides those in its braces."""
 
     name: Indifferent[RunName | None]
     root: Indifferent[Place]
@@ -185,7 +187,6 @@ class Gates(Schema):
 
 class AnnotateConfig(StageConfig):
     default_name = "{data.name}"
-    default_inputs: ClassVar = {"input": "prepare/{data.name}"}
 
     data: Indifferent[Data]
     annotator: Endpoint
@@ -206,7 +207,6 @@ class AnnotateConfig(StageConfig):
 
 class SftConfig(StageConfig):
     default_name = "{method.name}-{model.name}-{data.name}"
-    default_inputs: ClassVar = {"input": "annotate/{data.name}"}
 
     method: Method
     model: Model
@@ -234,26 +234,38 @@ class SftConfig(StageConfig):
 
 
 class SimulateConfig(StageConfig):
-    default_name = "{method.name}-{model.name}-{data.name}.{eval.name}.{mode}"
-    default_inputs: ClassVar = {"input": "sft/{method.name}-{model.name}-{data.name}"}
+    default_name = "{speaker}.{eval.name}.{mode}"
+    told_in_name = frozenset({"method", "model", "data"})
 
     method: Method
     model: Model
     data: Indifferent[Data]
     eval: Eval
+    user: Endpoint
     assistant: Endpoint
+    classifier: Endpoint
     input: Indifferent[str | None]
+    ending_run: Indifferent[str | None]
     shard: Indifferent[Shard | None]
     mode: Literal["offline", "online"]
     decode: Literal["free", "guided"]
-    max_retries: Count
+    max_retries: Annotated[int, Field(ge=0, le=100)]
+    limit: Positive | None
     n_scenarios: Positive
     max_turns: Positive
     ending: Literal["classifier", "simulator", "either", "none"]
-    sampling: Sampling
+    untuned: Indifferent[Literal["refuse", "allow"]]
     concurrency: Indifferent[Positive]
     budget_usd: Indifferent[Dollars | None]
     replay: Indifferent[str | None]
+
+    @property
+    def speaker(self) -> str:
+        """Who speaks, by the name of the run that taught it."""
+        untaught = f"{self.method.name}-{self.model.name}"
+        if not self.method.trained:
+            return untaught
+        return self.input.rstrip("/").rpartition("/")[2] if self.input else f"{untaught}-{self.data.name}"
 
 
 class JudgeConfig(StageConfig):

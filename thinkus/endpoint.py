@@ -35,8 +35,8 @@ class Vllm(Schema):
 
     python: str | None
     """Of the environment that holds vLLM; null: this one."""
-    memory_share: Annotated[float, Field(gt=0, le=1)]
-    """Of a GPU's memory."""
+    memory_share: Annotated[float, Field(gt=0, le=1)] | None
+    """Of a GPU's memory; null: an equal part of what the run's other servers leave of 0.9."""
     max_length: Positive | None
     """Tokens of prompt and answer together; null: as long as the model allows."""
     arguments: list[str]
@@ -47,7 +47,7 @@ class Endpoint(Schema):
     """A model that writes text, wherever it runs."""
 
     name: RunName
-    backend: Literal["openai", "litellm", "vllm", "hf", "recorded"]
+    backend: Literal["openai", "litellm", "vllm", "hf", "recorded", "scripted"]
     model: str | None
     api_base: Indifferent[str | None]
     api_key_env: Indifferent[str | None]

@@ -60,7 +60,7 @@ def fill(template: str, config: StageConfig) -> str:
         found: Any = config
         for key in match[1].split("."):
             found = getattr(found, key)
-        return _clean(found)
+        return _clean(found, LONGEST_NAME)
 
     return re.sub(r"\{([a-z_.]+)\}", value, template)
 
@@ -78,7 +78,7 @@ def run_name(
     """
     if config.name is not None:
         return config.name
-    in_name = set(re.findall(r"\{([a-z_]+)", config.default_name))
+    in_name = {*re.findall(r"\{([a-z_]+)", config.default_name), *config.told_in_name}
     parts = [fill(config.default_name, config)]
     for group, option in groups.items():
         if option != usual_groups.get(group) and group not in in_name and _group_counts(config, group):
@@ -102,10 +102,10 @@ def _short(key: str, config: BaseModel) -> str:
     return last if len(same) == 1 else key
 
 
-def _clean(value: Any) -> str:
+def _clean(value: Any, longest: int = LONGEST_VALUE) -> str:
     """A value as it may stand in a file name; what may not becomes eight hex digits."""
     text = str(value)
-    if len(text) <= LONGEST_VALUE and re.fullmatch(r"[A-Za-z0-9._-]+", text):
+    if len(text) <= longest and re.fullmatch(r"[A-Za-z0-9._-]+", text):
         return text
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -71,6 +71,48 @@ class Annotation(msgspec.Struct, frozen=True, omit_defaults=True):
     answered_by: tuple[AnsweredBy, ...] = ()
 
 
+class SpokenTurn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a simulated person thinks and says at one point of a conversation, and what it took."""
+
+    turn: int
+    """How many turns the person has had before; in a replayed conversation that of all its turns is the last,
+    after which the real person had left."""
+    utterance: str
+    """Empty where they leave."""
+    thought: str | None = None
+    ended: bool = False
+    """They leave here."""
+    attempts: int = 1
+    wrong: tuple[str, ...] = ()
+    """What was wrong with the attempts that could not be read."""
+    dropped: int = 0
+    """Exchanges at the beginning that were left out, so that the rest fits the model's window."""
+    served_model: str = ""
+    at: str = ""
+    input_tokens: int = 0
+    """Of all attempts, as far as the server says."""
+    output_tokens: int = 0
+
+
+class Simulated(msgspec.Struct, frozen=True):
+    """Who speaks, and how it was made to."""
+
+    method: str
+    model: str
+    history: str
+    """Whether the person is shown their own earlier thoughts."""
+    decode: str
+    sampling: dict[str, float]
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """What a simulated person says at the turns of a real conversation, each time from what was really said."""
+
+    by: Simulated
+    turns: tuple[SpokenTurn, ...]
+    """Those that could be read; the others are failures."""
+
+
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     source: str
@@ -79,6 +121,7 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     split: Split | None = None
     human_thoughts: tuple[HumanThought, ...] = ()
     annotation: Annotation | None = None
+    replay: Replay | None = None
     meta: dict[str, Any] = {}
     """What the corpus says beside the words: model, language, user, file and row."""
 
@@ -89,6 +132,63 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def user_text(self) -> str:
         return "\n".join(message.content for message in self.messages if message.role == "user")
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An assistant's."""
+
+    content: str
+    is_cut: bool = False
+    """It went on until max_tokens; the person saw it as it is."""
+    attempts: int = 1
+    dropped: int = 0
+    served_model: str = ""
+    at: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Exchange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the person said, and what came back."""
+
+    person: SpokenTurn
+    reply: Reply | None = None
+    leaving: float | None = None
+    """How likely the classifier found it that the person leaves now."""
+
+
+EndedBy = Literal[
+    "simulator", "classifier", "max_turns", "person_failed", "assistant_failed", "classifier_failed", "chat"
+]
+
+
+class Dialogue(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A live conversation between a simulated person and an assistant."""
+
+    id: str
+    """Of the conversation whose scenario it has."""
+    source: str
+    scenario: str
+    motivation: str
+    by: Simulated
+    assistant: str
+    exchanges: tuple[Exchange, ...]
+    ended_by: EndedBy
+    why: str = ""
+    """In words, where something failed."""
+    began: str = ""
+    ended: str = ""
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """As the assistant saw it."""
+        said: list[Message] = []
+        for exchange in self.exchanges:
+            if exchange.person.utterance:
+                said.append(Message("user", exchange.person.utterance))
+            if exchange.reply is not None:
+                said.append(Message("assistant", exchange.reply.content))
+        return tuple(said)
 
 
 class Failure(msgspec.Struct, frozen=True):

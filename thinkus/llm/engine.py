@@ -70,6 +70,7 @@ class Engine:
         model: str,
         concurrency: int,
         by_item: bool = False,
+        opening: asyncio.Lock | None = None,
     ) -> None:
         self.tally: Counter[str] = Counter()
         """Outcomes: `asked`, `stored`, or the kind of failure."""
@@ -94,7 +95,7 @@ class Engine:
         self._has_answered = self._has_told = False
         self._stopped: EngineStopped | None = None
         self._is_open = False
-        self._opening = asyncio.Lock()
+        self._opening = opening or asyncio.Lock()
         self._bell = asyncio.Event()
         """Rings when it stops, to wake who sleeps."""
 

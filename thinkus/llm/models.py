@@ -1,11 +1,12 @@
 """The models that a run asks: one store, one budget, an engine for each endpoint."""
 
+import asyncio
 import resource
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from thinkus.belongings import PART, entries
 from thinkus.belongings import Kind as Belonging
@@ -18,17 +19,26 @@ from thinkus.llm.exchange import Backend
 from thinkus.llm.limiter import Limiter
 from thinkus.llm.prices import Rates, rates_of
 from thinkus.llm.store import NAME, Spent, Store
-from thinkus.runs import Run, Usage
+from thinkus.runs import Usage
 from thinkus.shards import Shard
 from thinkus.weights import find
 
 
+class Asker(Protocol):
+    """For whom is asked, such as a run: where answers are kept, and what they cost."""
+
+    directory: Path
+    usage: Usage
+
+
 class Models:
-    def __init__(self, run: Run, *, budget_usd: float | None, replay: Path | None) -> None:
+    def __init__(self, run: Asker, *, budget_usd: float | None, replay: Path | None) -> None:
         self._run = run
         self._budget_usd = budget_usd
         self._replay = replay
         self._is_priced = True
+        self._opening = asyncio.Lock()
+        """Of a server or a model: one after the other, for each looks how much memory is left."""
 
     async def __aenter__(self) -> Self:
         _allow_connections()
@@ -68,8 +78,8 @@ class Models:
         backend = _backend(endpoint, where, self._run.directory)
         rates = self._rates(endpoint, where) if backend.is_billed else FREE
         self._is_priced &= rates is not None
-        is_recorded = endpoint.backend == "recorded"
-        budget = Budget(None) if is_recorded else self._budget  # those answers are there already
+        is_there = endpoint.backend in ("recorded", "scripted")
+        budget = Budget(None) if is_there else self._budget
         limiter = Limiter(concurrency)
         attempts = Attempts(backend, self._store, limiter, budget, rates, endpoint.deadline_s, concurrency)
         model = endpoint.model or endpoint.name
@@ -81,7 +91,8 @@ class Models:
             where=where,
             model=model,
             concurrency=concurrency,
-            by_item=is_recorded,
+            by_item=endpoint.backend == "recorded",
+            opening=self._opening,
         )
 
     @property
@@ -165,6 +176,10 @@ def _backend(endpoint: Endpoint, where: str, directory: Path) -> Backend:
         from thinkus.llm.hf import HuggingFace
 
         return HuggingFace(endpoint, where)
+    if endpoint.backend == "scripted":
+        from thinkus.llm.scripted import Scripted
+
+        return Scripted()
     from thinkus.llm.recorded import Recorded
 
     return Recorded()

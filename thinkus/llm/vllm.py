@@ -34,6 +34,8 @@ START_LIMIT_S = 3600.0
 """A large model on a slow network file system takes tens of minutes."""
 END_LIMIT_S = 30.0
 MOST_RESTARTS = 2
+MOST_MEMORY = 0.9
+"""Of a GPU's, unless it is said."""
 WARDEN = Path(warden.__file__)
 LAST_BYTES = 200_000
 """Of a log, in which the reason of an end is looked for."""
@@ -133,7 +135,7 @@ class Vllm:
         if options.max_length is not None:
             command += ["--max-model-len", str(options.max_length)]
         if has_gpus:
-            command += ["--gpu-memory-utilization", str(options.memory_share)]
+            command += ["--gpu-memory-utilization", str(options.memory_share or MOST_MEMORY)]
         else:
             command += ["--dtype", "bfloat16", "--enforce-eager"]
         return [*command, *options.arguments]  # the user's words have the last say

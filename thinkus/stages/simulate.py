@@ -1,0 +1,261 @@
+"""simulate: the user speaks, at every turn of real conversations or in live ones with an assistant.
+
+Every answer is in the run's store before it is used. So a run that was killed comes to the same turns
+and talks again, and asks only for what is missing.
+"""
+
+import asyncio
+import hashlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from thinkus.config import SimulateConfig
+from thinkus.console import bar, say
+from thinkus.errors import ThinkusError
+from thinkus.gathered import Gathered, gathered
+from thinkus.llm.crowd import each
+from thinkus.llm.engine import Engine
+from thinkus.llm.models import Models
+from thinkus.llm.scripted import WORDS
+from thinkus.paths import expanded
+from thinkus.records import Dialogue, Failure, SpokenTurn, read_conversations, read_records
+from thinkus.runs import (
+    Input,
+    Run,
+    age,
+    input_identity,
+    input_run,
+    load_manifest,
+    named_run,
+    run_reference,
+)
+from thinkus.shards import Shard
+from thinkus.user import showing
+from thinkus.user.cast import ASSISTANT, CLASSIFIER, USER, Cast, cast
+from thinkus.user.outlook import outlook
+from thinkus.user.replay import Chosen, Position, as_record, no_scenario, positions
+from thinkus.user.scene import prompts_of
+from thinkus.user.talk import Assistant, Classifier, Talks
+from thinkus.user.tally import Tally, print_tally
+from thinkus.user.thinking_user import Silent, ThinkingUser
+from thinkus.user.writing import Occasion
+
+RECORDS = "records.jsonl"
+
+
+def inputs(config: SimulateConfig, root: Path) -> dict[str, Input]:
+    players = cast(config, root)
+    remedy = f"thinkus annotate data={config.eval.name}"
+    directory, manifest = input_run(root, run_reference("annotate", config.eval.name), remedy, "eval")
+    if manifest.stage != "annotate":
+        raise ThinkusError(f"eval: {directory} is a run of {manifest.stage}; make one of annotate: {remedy}")
+    if players.manner.keeps_thoughts and config.mode == "offline" and manifest.made_from["scenario_only"]:
+        raise ThinkusError(
+            f"eval: {directory} has scenarios alone, and this user is shown its earlier thoughts (history=thoughts); "
+            "use mode=online, or a user trained with history=utterances"
+        )
+    about = f"{manifest.counts['items']:,} conversations, {age(manifest)} old"
+    return {**players.inputs, "eval": Input(str(directory), input_identity(manifest), about)}
+
+
+def prompts(config: SimulateConfig) -> Sequence[str]:
+    is_scripted = config.mode == "online" and config.assistant.backend == "scripted"
+    return [*prompts_of(config.method.name), *([WORDS] if is_scripted else [])]
+
+
+def plan(config: SimulateConfig, root: Path) -> list[str]:
+    players = cast(config, root)
+    return outlook(config, players, _chosen(config, Path(inputs(config, root)["eval"].read)))
+
+
+def run(config: SimulateConfig, run: Run) -> None:
+    run.counts = asyncio.run(_simulate(config, run, _chosen(config, Path(run.inputs["eval"]))))
+
+
+def preview(config: SimulateConfig, run: Run, count: int) -> None:
+    """The first few exchanges, which the whole run then finds in its store."""
+    chosen = _chosen(config, Path(run.inputs["eval"]))
+    asyncio.run(_preview(config, run, chosen, count, Console()))
+
+
+def show_finished(directory: Path, count: int) -> None:
+    manifest = load_manifest(directory)
+    assert manifest is not None
+    left, console = count, Console()
+    if manifest.made_from["mode"] == "online":
+        for dialogue in read_records(directory / RECORDS, Dialogue):
+            left -= showing.show_dialogue(dialogue, console, left)
+    else:
+        for record in read_conversations(directory / RECORDS):
+            left -= showing.show_replay(record, console, left)
+
+
+async def _preview(
+    config: SimulateConfig, run: Run, chosen: Sequence[Chosen], count: int, console: Console
+) -> None:
+    async with _stage(config, run) as stage:
+        left = count
+        for one in chosen:
+            if left <= 0:
+                break
+            if config.mode == "offline":
+                turns = {
+                    position.turn: await stage.speak_at(position) for position in islice(positions(one), left)
+                }
+                record, failures = as_record(one.conversation, stage.by, turns)
+                left -= showing.show_replay(record, console, left) + len(failures)
+                silent: list[Failure] = failures
+            else:
+                dialogue, failure = await stage.talks(min(left, config.max_turns)).hold(one)
+                left -= showing.show_dialogue(dialogue, console, left) if dialogue else 1
+                silent = [failure] if failure else []
+            for failed in silent:
+                say(f"simulate: a turn could not be had: {failed.reason} ({failed.detail})")
+        stage.check()
+
+
+class _Stage:
+    """All who are at hand, while a run lasts."""
+
+    def __init__(
+        self, config: SimulateConfig, players: Cast, engines: Mapping[str, Engine], models: Models
+    ) -> None:
+        self.by = players.by
+        self._config, self._players, self._engines, self._models = config, players, engines, models
+        self.user = ThinkingUser(
+            engines[USER],
+            players.manner,
+            is_guided=config.decode == "guided",
+            max_retries=config.max_retries,
+            seed=config.seed,
+        )
+
+    @property
+    def at_once(self) -> int:
+        return self._engines[USER].at_once
+
+    async def speak_at(self, position: Position) -> SpokenTurn | Silent:
+        scenario = position.chosen.scenario
+        lack = position.lack(keeps_thoughts=self._players.manner.keeps_thoughts)
+        if lack or scenario is None:
+            return lack or no_scenario()
+        return await self.user.speak(Occasion(scenario, position.lines, position.chosen.conversation.id))
+
+    def talks(self, max_turns: int) -> Talks:
+        config, threshold = self._config, self._players.threshold
+        return Talks(
+            self.user,
+            Assistant(self._engines[ASSISTANT], max_retries=config.max_retries, seed=config.seed),
+            None if threshold is None else Classifier(self._engines[CLASSIFIER], threshold),
+            ending=config.ending,
+            max_turns=max_turns,
+            by=self.by,
+            assistant_name=self._players.assistant_name,
+        )
+
+    def check(self) -> None:
+        for engine in self._engines.values():
+            engine.check()
+
+    def note(self) -> str:
+        """Beside the bar."""
+        answers = self.user.answers
+        readable = f"{answers['read'] / answers.total():.0%} could be read" if answers else ""
+        speed = sum(engine.tokens_a_second for engine in self._engines.values())
+        spent = f"${self._models.spent_usd:,.2f}" if self._models.spent_usd else ""
+        return ", ".join(filter(None, (readable, f"{speed:,.0f} tokens/s", spent)))
+
+    def say_summary(self) -> None:
+        for engine in self._engines.values():
+            for line in engine.summary():
+                say(f"simulate: {line}")
+
+
+@asynccontextmanager
+async def _stage(config: SimulateConfig, run: Run) -> AsyncIterator[_Stage]:
+    root = expanded(config.root)
+    players = cast(config, root)
+    replay = None if config.replay is None else named_run(root, run_reference("simulate", config.replay))
+    async with AsyncExitStack() as stack:
+        models = await stack.enter_async_context(Models(run, budget_usd=config.budget_usd, replay=replay))
+        engines = {
+            where: await stack.enter_async_context(models.engine(endpoint, where, config.concurrency))
+            for where, endpoint in players.endpoints.items()
+        }
+        yield _Stage(config, players, engines, models)
+
+
+async def _simulate(config: SimulateConfig, run: Run, chosen: Sequence[Chosen]) -> dict[str, Any]:
+    tally = Tally()
+    with gathered(run) as rows:
+        async with _stage(config, run) as stage:
+            speak = _replay_all if config.mode == "offline" else _talk_all
+            await speak(config, chosen, stage, rows, tally)
+            stage.check()
+            stage.say_summary()
+        rows.write()
+    counts = tally.counts(stage.user.answers, stage.user.closed)
+    print_tally(counts, run.usage, decode=config.decode)
+    if tally.turns and not tally.spoken:
+        say("simulate: not one turn could be read; failures.jsonl has what was written instead")
+    return counts
+
+
+async def _replay_all(
+    config: SimulateConfig, chosen: Sequence[Chosen], stage: _Stage, rows: Gathered, tally: Tally
+) -> None:
+    """A conversation's turns in their order and together, so that a server's cache holds their beginning."""
+    spoken: dict[int, dict[int, SpokenTurn | Silent]] = defaultdict(dict)
+    size = sum(one.conversation.user_turns + 1 for one in chosen)
+    every = (position for one in chosen for position in positions(one))
+    with bar("simulate", size, stage.note) as move:
+        async for position, turn in each(every, stage.speak_at, stage.at_once):
+            one = position.chosen
+            tally.add(turn)
+            spoken[one.number][position.turn] = turn
+            if len(spoken[one.number]) > one.conversation.user_turns:
+                record, failures = as_record(one.conversation, stage.by, spoken.pop(one.number))
+                rows.add(one.number, [record], failures)
+                tally.items += 1
+            move()
+
+
+async def _talk_all(
+    config: SimulateConfig, chosen: Sequence[Chosen], stage: _Stage, rows: Gathered, tally: Tally
+) -> None:
+    if config.shard is None and len(chosen) < config.n_scenarios:
+        say(
+            f"simulate: n_scenarios is {config.n_scenarios:,}, and the test split has {len(chosen):,}: all of them"
+        )
+    talks = stage.talks(config.max_turns)
+    with bar("simulate", len(chosen), stage.note) as move:
+        async for one, (dialogue, failure) in each(chosen, talks.hold, stage.at_once):
+            rows.add(one.number, [dialogue] if dialogue else [], [failure] if failure else [])
+            tally.add_dialogue(dialogue, failure)
+            move()
+
+
+def _chosen(config: SimulateConfig, read: Path) -> list[Chosen]:
+    """Of the test split, in the order of the corpus or as the seed draws them; those of this part."""
+    test = [one for one in read_conversations(read / RECORDS) if one.split == "test"]
+    if not test:
+        raise ThinkusError(
+            f"eval: {read} has no conversation in its split test; prepare and annotate with data.test= above 0"
+        )
+    if config.mode == "online":
+        # By a hash: more scenarios are the same ones and others, and the order of the corpus says nothing.
+        test.sort(key=lambda one: hashlib.sha256(f"{config.seed} {one.id}".encode()).digest())
+        test = test[: config.n_scenarios]
+    else:
+        test = test[: config.limit]
+    numbered = [Chosen(number, one) for number, one in enumerate(test)]
+    if config.shard is None:
+        return numbered
+    block = Shard.parse(config.shard).block(len(numbered))
+    return numbered[block.start : block.stop]

@@ -1,0 +1,169 @@
+"""A live conversation: the person speaks, the assistant answers, until one of the rules ends it.
+
+Each talk runs at its own pace; none waits for another's turn.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal, NamedTuple
+
+from thinkus.llm.engine import Engine
+from thinkus.llm.exchange import Answer, Completion, Kind, Outcome, Request
+from thinkus.llm.exchange import Failure as Unanswered
+from thinkus.llm.forms import Odds
+from thinkus.records import Dialogue, EndedBy, Exchange, Failure, Reply, Simulated, SpokenTurn
+from thinkus.user.replay import Chosen, failure_of, no_scenario
+from thinkus.user.samples import CONTINUES, ENDS
+from thinkus.user.scene import Line, Manner, Scenario, as_the_assistant_sees, within_window
+from thinkus.user.thinking_user import TAKES, Silent, ThinkingUser
+from thinkus.user.writing import Occasion
+
+Ending = Literal["classifier", "simulator", "either", "none"]
+
+
+class Assistant:
+    """Gets what is said, and nothing else."""
+
+    def __init__(self, engine: Engine, *, max_retries: int, seed: int) -> None:
+        self._engine = engine
+        self._max_retries = max_retries
+        self._first_take = seed * TAKES
+
+    async def reply(self, lines: Sequence[Line], item: str, talk: int) -> Reply | Unanswered:
+        """An empty one is asked for again. Talks do not share replies, not even to the same words."""
+        start, completions = 0, list[Completion]()
+        outcome: Outcome = Unanswered(kind=Kind.EMPTY, detail="")
+        for attempt in range(self._max_retries + 1):
+            take = self._first_take + talk * (self._max_retries + 1) + attempt
+            outcome, start = await within_window(partial(self._asked, item, take), lines, start)
+            if outcome.completion is not None:
+                completions.append(outcome.completion)
+            is_cut = isinstance(outcome, Unanswered) and outcome.kind is Kind.CUT
+            content = outcome.completion.text.strip() if outcome.completion else ""
+            if content and (is_cut or isinstance(outcome, Answer)):
+                return Reply(
+                    content=content,
+                    is_cut=is_cut,
+                    attempts=attempt + 1,
+                    dropped=start // 2,
+                    served_model=completions[-1].served_model,
+                    at=completions[-1].at,
+                    input_tokens=sum(one.input_tokens or 0 for one in completions),
+                    output_tokens=sum(one.output_tokens or 0 for one in completions),
+                )
+            if isinstance(outcome, Unanswered) and outcome.kind is not Kind.EMPTY and not is_cut:
+                return outcome
+        return Unanswered(kind=Kind.EMPTY, detail=f"{self._max_retries + 1} times")
+
+    async def _asked(self, item: str, take: int, lines: Sequence[Line]) -> Outcome:
+        return await self._engine.ask(
+            Request(item=item, purpose="assistant", messages=as_the_assistant_sees(lines), take=take)
+        )
+
+
+class Classifier:
+    """Says after a reply how likely the person leaves now."""
+
+    def __init__(self, engine: Engine, threshold: float) -> None:
+        self._engine = engine
+        self.threshold = threshold
+
+    async def likely(self, scenario: Scenario, lines: Sequence[Line], item: str) -> float | Unanswered:
+        outcome, _ = await within_window(partial(self._asked, scenario, item), lines)
+        return float(outcome.value[ENDS]) if isinstance(outcome, Answer) else outcome
+
+    async def _asked(self, scenario: Scenario, item: str, lines: Sequence[Line]) -> Outcome:
+        messages = Manner("ending", thinks=False).messages(scenario, lines)
+        form = Odds((ENDS, CONTINUES))
+        return await self._engine.ask(Request(item=item, purpose="ending", messages=messages, form=form))
+
+
+class End(NamedTuple):
+    by: EndedBy
+    why: str = ""
+
+
+class Talks:
+    """What all talks of a run have in common."""
+
+    def __init__(
+        self,
+        user: ThinkingUser,
+        assistant: Assistant,
+        classifier: Classifier | None,
+        *,
+        ending: Ending,
+        max_turns: int,
+        by: Simulated,
+        assistant_name: str,
+    ) -> None:
+        self._user, self._assistant, self._classifier = user, assistant, classifier
+        self._person_may_leave = ending in ("simulator", "either")
+        self._max_turns = max_turns
+        self._by, self._assistant_name = by, assistant_name
+
+    async def hold(self, chosen: Chosen) -> tuple[Dialogue | None, Failure | None]:
+        """One talk in the scenario of a conversation, and what it failed by, if it did."""
+        conversation, scenario = chosen.conversation, chosen.scenario
+        item = conversation.id
+        if scenario is None:
+            return None, failure_of(item, 0, no_scenario())
+        lines: list[Line] = []
+        exchanges: list[Exchange] = []
+        failure: Failure | None = None
+        end: End | None = None
+        while end is None:
+            spoken = await self._user.speak(Occasion(scenario, lines, item), may_leave=self._person_may_leave)
+            if isinstance(spoken, Silent):
+                end = End("person_failed", _why(spoken.wrong, spoken.detail))
+                failure = failure_of(item, len(exchanges), spoken)
+                break
+            lines.append(Line("person", spoken.utterance, spoken.thought))
+            if spoken.ended:
+                exchanges.append(Exchange(spoken))
+                end = End("simulator")
+                break
+            exchange, end = await self._answered(scenario, spoken, lines, chosen)
+            exchanges.append(exchange)
+            if exchange.reply is not None:
+                lines.append(Line("assistant", exchange.reply.content))
+            if end is not None and end.why:
+                failure = Failure(f"{item}#{len(exchanges) - 1}", end.by, end.why, "")
+            elif end is None and len(exchanges) == self._max_turns:
+                end = End("max_turns")
+        answers = [answer for one in exchanges for answer in (one.person, one.reply) if answer and answer.at]
+        times = [answer.at for answer in answers]
+        dialogue = Dialogue(
+            id=item,
+            source=conversation.source,
+            scenario=scenario.scenario,
+            motivation=scenario.motivation,
+            by=self._by,
+            assistant=self._assistant_name,
+            exchanges=tuple(exchanges),
+            ended_by=end.by,
+            why=end.why,
+            began=min(times, default=""),
+            ended=max(times, default=""),
+        )
+        return dialogue, failure
+
+    async def _answered(
+        self, scenario: Scenario, spoken: SpokenTurn, lines: Sequence[Line], chosen: Chosen
+    ) -> tuple[Exchange, End | None]:
+        item = chosen.conversation.id
+        reply = await self._assistant.reply(lines, item, chosen.number)
+        if isinstance(reply, Unanswered):
+            return Exchange(spoken), End("assistant_failed", _why(reply.kind, reply.detail))
+        if self._classifier is None:
+            return Exchange(spoken, reply), None
+        heard = [*lines, Line("assistant", reply.content)]
+        leaving = await self._classifier.likely(scenario, heard, item)
+        if isinstance(leaving, Unanswered):
+            return Exchange(spoken, reply), End("classifier_failed", _why(leaving.kind, leaving.detail))
+        end = End("classifier") if leaving >= self._classifier.threshold else None
+        return Exchange(spoken, reply, leaving), end
+
+
+def _why(kind: str, detail: str) -> str:
+    return f"{kind}: {detail}" if detail else kind
