@@ -109,6 +109,20 @@ def doctor() -> None:
     examine()
 
 
+@app.command(epilog=describe_keys("simulate"))
+def chat(
+    words: Words = None,
+    thoughts: Annotated[bool, typer.Option("--thoughts", help="Show what they think.")] = False,
+    save: Annotated[
+        str | None, typer.Option("--save", metavar="FILE", help="Add the talk to this file, as a record.")
+    ] = None,
+) -> None:
+    """Sit in the assistant's chair and talk with a simulated user; the keys are those of simulate."""
+    from thinkus import launch
+
+    launch.chat(words or [], shows_thoughts=thoughts, save=save)
+
+
 share = typer.Typer(
     help="Pass on answers, so that others can replay a run; or annotations without the corpus.",
     no_args_is_help=True,

@@ -7,6 +7,7 @@ from typing import Any
 
 from thinkus import compose, stages
 from thinkus.compose import Job
+from thinkus.config import SimulateConfig
 from thinkus.console import say
 from thinkus.errors import ThinkusError
 from thinkus.execute import execute, plan, previewed, run_directory
@@ -83,6 +84,14 @@ def _let_people_look(stage: str, job: Job, directory: Path, count: int) -> None:
         work.human_sheet(job.config, directory, count)
     elif getattr(job.config, "human", None):
         work.human_report(job.config, directory)
+
+
+def chat(words: Sequence[str], *, shows_thoughts: bool, save: str | None) -> None:
+    from thinkus.chat import chat as talk
+
+    (job,) = compose.jobs("simulate", words, sweep=False)
+    assert isinstance(job.config, SimulateConfig)
+    talk(job.config, shows_thoughts=shows_thoughts, save=save)
 
 
 def pack(run: str, file: str, root: str, *, text_free: bool) -> None:

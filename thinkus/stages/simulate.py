@@ -129,11 +129,7 @@ class _Stage:
         self.by = players.by
         self._config, self._players, self._engines, self._models = config, players, engines, models
         self.user = ThinkingUser(
-            engines[USER],
-            players.manner,
-            is_guided=config.decode == "guided",
-            max_retries=config.max_retries,
-            seed=config.seed,
+            engines[USER], players.manner, players.by, max_retries=config.max_retries, seed=config.seed
         )
 
     @property

@@ -27,9 +27,9 @@ from thinkus.llm.engine import Engine
 from thinkus.llm.exchange import Failure, Kind
 from thinkus.llm.models import Models
 from thinkus.paths import expanded
-from thinkus.records import SpokenTurn
+from thinkus.records import Simulated, SpokenTurn
 from thinkus.runs import Usage, input_run, run_reference
-from thinkus.user.cast import USER, cast
+from thinkus.user.cast import USER, Cast, cast
 from thinkus.user.scene import Line, Manner, Scenario
 from thinkus.user.words import Turn, Unreadable, Wrong, read
 from thinkus.user.writing import Occasion, Writing
@@ -60,16 +60,14 @@ class NoTurn(ThinkusError):
 
 
 class ThinkingUser:
-    def __init__(
-        self, engine: Engine, manner: Manner, *, is_guided: bool, max_retries: int, seed: int
-    ) -> None:
+    def __init__(self, engine: Engine, manner: Manner, by: Simulated, *, max_retries: int, seed: int) -> None:
         self.answers: Counter[str] = Counter()
         """All that were written: `read`, or what was wrong with them."""
         self.closed = 0
         """Thoughts that would have gone on, and were ended by guided decoding."""
         self.manner = manner
+        self.by = by
         self._engine = engine
-        self._is_guided = is_guided
         self._max_retries = max_retries
         self._seed = seed
         self._home: _Home | None = None
@@ -103,18 +101,13 @@ class ThinkingUser:
         config = config.model_copy(update={"mode": "offline"})  # nobody else is needed
         home = _Home()
         try:
-            user = cls._made(config, home.wait(home.engine(config)))
+            engine, players = home.wait(home.opened(config))
+            user = cls(engine, players.manner, players.by, max_retries=config.max_retries, seed=config.seed)
         except BaseException:
             home.close()
             raise
         user._home = home
         return user
-
-    @classmethod
-    def _made(cls, config: SimulateConfig, opened: tuple[Engine, Manner]) -> Self:
-        engine, manner = opened
-        is_guided = config.decode == "guided"
-        return cls(engine, manner, is_guided=is_guided, max_retries=config.max_retries, seed=config.seed)
 
     def next(self, messages: Sequence[Mapping[str, str]], scenario: Scenario) -> Turn:
         """What the person thinks and says after `messages`, which are as the assistant sees them: the person is
@@ -167,7 +160,7 @@ class ThinkingUser:
         """The next turn, with what it took; of another `take` it may be another."""
         wrongs: list[str] = []
         unread = Unreadable(Wrong.EMPTY, "")
-        writing = Writing(self._engine, self.manner, occasion, is_guided=self._is_guided)
+        writing = Writing(self._engine, self.manner, occasion, is_guided=self.by.decode == "guided")
         first_take = self._seed * TAKES + take * (self._max_retries + 1)
         for attempt in range(self._max_retries + 1):
             text = await writing.written(first_take + attempt)
@@ -249,14 +242,14 @@ class _Home:
         self._thread.start()
         self._stack = AsyncExitStack()
 
-    async def engine(self, config: SimulateConfig) -> tuple[Engine, Manner]:
+    async def opened(self, config: SimulateConfig) -> tuple[Engine, Cast]:
         players = cast(config, expanded(config.root))
         folder = self._stack.enter_context(TemporaryDirectory(prefix="thinkus-"))
         place = _Nowhere(Path(folder), Usage())
         models = Models(place, budget_usd=config.budget_usd, replay=None)
         await self._stack.enter_async_context(models)
         engine = models.engine(players.endpoints[USER], USER, config.concurrency)
-        return await self._stack.enter_async_context(engine), players.manner
+        return await self._stack.enter_async_context(engine), players
 
     def started(self, work: Coroutine[Any, Any, T]) -> "asyncio.Future[T] | Any":
         return asyncio.run_coroutine_threadsafe(work, self._loop)
