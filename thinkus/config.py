@@ -235,7 +235,7 @@ class SftConfig(StageConfig):
 
 class SimulateConfig(StageConfig):
     default_name = "{speaker}.{eval.name}.{mode}"
-    told_in_name = frozenset({"method", "model", "data"})
+    told_in_name = frozenset({"method", "model", "data", "user.model"})
 
     method: Method
     model: Model
@@ -262,10 +262,12 @@ class SimulateConfig(StageConfig):
     @property
     def speaker(self) -> str:
         """Who speaks, by the name of the run that taught it."""
-        untaught = f"{self.method.name}-{self.model.name}"
         if not self.method.trained:
-            return untaught
-        return self.input.rstrip("/").rpartition("/")[2] if self.input else f"{untaught}-{self.data.name}"
+            model = self.user.model or self.model.name
+            return f"{self.method.name}-{model.rstrip('/').rpartition('/')[2]}"
+        if self.input:
+            return self.input.rstrip("/").rpartition("/")[2]
+        return f"{self.method.name}-{self.model.name}-{self.data.name}"
 
 
 class JudgeConfig(StageConfig):

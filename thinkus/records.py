@@ -105,7 +105,7 @@ class Simulated(msgspec.Struct, frozen=True):
     sampling: dict[str, float]
 
 
-class Replay(msgspec.Struct, frozen=True):
+class Simulation(msgspec.Struct, frozen=True):
     """What a simulated person says at the turns of a real conversation, each time from what was really said."""
 
     by: Simulated
@@ -121,7 +121,7 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     split: Split | None = None
     human_thoughts: tuple[HumanThought, ...] = ()
     annotation: Annotation | None = None
-    replay: Replay | None = None
+    simulation: Simulation | None = None
     meta: dict[str, Any] = {}
     """What the corpus says beside the words: model, language, user, file and row."""
 

@@ -55,7 +55,7 @@ def inputs(config: SimulateConfig, root: Path) -> dict[str, Input]:
     directory, manifest = input_run(root, run_reference("annotate", config.eval.name), remedy, "eval")
     if manifest.stage != "annotate":
         raise ThinkusError(f"eval: {directory} is a run of {manifest.stage}; make one of annotate: {remedy}")
-    if players.manner.keeps_thoughts and config.mode == "offline" and manifest.made_from["scenario_only"]:
+    if players.manner.keeps_thoughts and config.mode == "offline" and manifest.made_from.get("scenario_only"):
         raise ThinkusError(
             f"eval: {directory} has scenarios alone, and this user is shown its earlier thoughts (history=thoughts); "
             "use mode=online, or a user trained with history=utterances"
@@ -93,7 +93,7 @@ def show_finished(directory: Path, count: int) -> None:
             left -= showing.show_dialogue(dialogue, console, left)
     else:
         for record in read_conversations(directory / RECORDS):
-            left -= showing.show_replay(record, console, left)
+            left -= showing.show_simulation(record, console, left)
 
 
 async def _preview(
@@ -109,7 +109,7 @@ async def _preview(
                     position.turn: await stage.speak_at(position) for position in islice(positions(one), left)
                 }
                 record, failures = as_record(one.conversation, stage.by, turns)
-                left -= showing.show_replay(record, console, left) + len(failures)
+                left -= showing.show_simulation(record, console, left) + len(failures)
                 silent: list[Failure] = failures
             else:
                 dialogue, failure = await stage.talks(min(left, config.max_turns)).hold(one)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from thinkus.records import Conversation, Failure, Replay, Simulated, SpokenTurn
+from thinkus.records import Conversation, Failure, Simulated, Simulation, SpokenTurn
 from thinkus.user.scene import Line, Scenario, lines_of, scenario_of
 from thinkus.user.thinking_user import Silent
 
@@ -65,7 +65,7 @@ def as_record(
         for turn, one in sorted(turns.items())
         if isinstance(one, Silent)
     ]
-    return replace(conversation, replay=Replay(by, spoken)), failures
+    return replace(conversation, simulation=Simulation(by, spoken)), failures
 
 
 def failure_of(conversation: str, turn: int, silent: Silent) -> Failure:

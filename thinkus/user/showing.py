@@ -14,16 +14,16 @@ MOST_LINES_OF_REPLIES = 6
 LEAVES = "(leaves)"
 
 
-def show_replay(record: Conversation, console: Console, most: int = sys.maxsize) -> int:
+def show_simulation(record: Conversation, console: Console, most: int = sys.maxsize) -> int:
     """What the model says at the turns of a real conversation; how many were shown."""
-    if record.replay is None or record.annotation is None or most <= 0:
+    if record.simulation is None or record.annotation is None or most <= 0:
         return 0
-    by = record.replay.by
+    by = record.simulation.by
     headline((record.id, f"{by.method}, {by.model}"), console)
     console.print(background(record.annotation.scenario, record.annotation.motivation))
     lines = lines_of(record)
     places = [place for place, line in enumerate(lines) if line.who == "person"]
-    shown = record.replay.turns[:most]
+    shown = record.simulation.turns[:most]
     for spoken in shown:
         console.print()
         is_last = spoken.turn == len(places)
