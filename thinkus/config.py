@@ -155,6 +155,11 @@ class StageConfig(Schema):
     told_in_name: ClassVar[frozenset[str]] = frozenset()
     """Groups that the name tells besides those in its braces."""
 
+    @property
+    def idle(self) -> frozenset[str]:
+        """Keys that cannot change the result, as the others are."""
+        return frozenset()
+
     name: Indifferent[RunName | None]
     root: Indifferent[Place]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -258,6 +263,13 @@ class SimulateConfig(StageConfig):
     concurrency: Indifferent[Positive]
     budget_usd: Indifferent[Dollars | None]
     replay: Indifferent[str | None]
+
+    @property
+    def idle(self) -> frozenset[str]:
+        if self.mode == "offline":
+            return frozenset({"assistant", "classifier", "n_scenarios", "max_turns", "ending"})
+        is_classified = self.ending in ("classifier", "either")
+        return frozenset({"limit"} if is_classified else {"limit", "classifier"})
 
     @property
     def speaker(self) -> str:

@@ -83,7 +83,7 @@ def run_name(
     for group, option in groups.items():
         if option != usual_groups.get(group) and group not in in_name and _group_counts(config, group):
             parts.append(f"{group}_{option}")
-    values, defaults = what_counts(config), what_counts(usual)
+    values, defaults = what_counts(config), what_counts(usual, also_idle=True)
     for key, value in values.items():
         if value != defaults.get(key) and key.removesuffix(".name") not in in_name:
             parts.append(f"{_short(key, config)}_{_clean(value)}")

@@ -85,6 +85,8 @@ class SpokenTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     attempts: int = 1
     wrong: tuple[str, ...] = ()
     """What was wrong with the attempts that could not be read."""
+    closed: int = 0
+    """Of its two texts, those that would have gone on beyond max_tokens and were ended by guided decoding."""
     dropped: int = 0
     """Exchanges at the beginning that were left out, so that the rest fits the model's window."""
     served_model: str = ""

@@ -55,11 +55,12 @@ def dotted(values: dict[str, Any], above: str = "") -> dict[str, Any]:
     return flat
 
 
-def what_counts(config: BaseModel, above: str = "") -> dict[str, Any]:
-    """The dotted keys that can change the result, with their values."""
+def what_counts(config: BaseModel, above: str = "", *, also_idle: bool = False) -> dict[str, Any]:
+    """The dotted keys that can change the result, with their values; `also_idle`: or could, were others different."""
     counting: dict[str, Any] = {}
+    idle: frozenset[str] = frozenset() if also_idle else getattr(config, "idle", frozenset())
     for key, field in type(config).model_fields.items():
-        if any(isinstance(mark, IndifferentMark) for mark in field.metadata):
+        if key in idle or any(isinstance(mark, IndifferentMark) for mark in field.metadata):
             continue
         value = getattr(config, key)
         if isinstance(value, BaseModel):

@@ -1,11 +1,15 @@
 """Forms as servers are told of them, and as answers are read."""
 
+import json
+import math
 from typing import Literal
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from thinkus.llm.forms import Choice, Json, OffForm
+from thinkus.llm.forms import Choice, Json, Odds, OffForm, Opened
 
 
 class Turn(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,3 +98,51 @@ def test_a_choice_for_servers_that_know_schemas_only() -> None:
     assert choice.unwrapped('{"choice": "yes"}') == "yes"
     for text in ("yes", "{}", "[]", '"yes"', "{"):
         assert choice.unwrapped(text) == text
+
+
+def test_what_goes_on_is_taken_as_it_comes() -> None:
+    for text in ("", " and so on\n", '{"a": 1}', "</thought>"):
+        assert Opened("It began", ("</thought>",)).read(text) == text
+
+
+@given(st.lists(st.floats(-1e6, 0), min_size=2, max_size=5))
+def test_odds_are_shares_in_the_proportion_of_their_likelihoods(logarithms: list[float]) -> None:
+    """Even where all of them are so unlikely that their likelihoods themselves are no numbers any more."""
+    form = Odds(tuple("abcde"[: len(logarithms)]))
+    odds = form.read(form.written(dict(zip(form.options, logarithms, strict=True))))
+    assert math.isclose(sum(odds.values()), 1, abs_tol=1e-5)
+    for one, of_one in zip(form.options, logarithms, strict=True):
+        for other, of_other in zip(form.options, logarithms, strict=True):
+            if of_one <= of_other:
+                expected = odds[other] * math.exp(of_one - of_other)
+                assert math.isclose(odds[one], expected, abs_tol=2e-6)
+
+
+def test_odds_are_against_each_other_alone() -> None:
+    form = Odds(("1", "0"))
+    odds = form.read(form.written({"1": math.log(0.06), "0": math.log(0.02), "perhaps": math.log(0.9)}))
+    assert odds == pytest.approx({"1": 0.75, "0": 0.25})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1",
+        "yes",
+        "{}",
+        "[]",
+        "null",
+        '{"1": 0.5}',
+        '{"1": 0.5, "0": "0.5"}',
+        '{"1": 0.2, "0": 0.3, "2": 0.5}',
+    ],
+)
+def test_whatever_lacks_one_of_the_odds_is_off_form(text: str) -> None:
+    with pytest.raises(OffForm, match=r"^says nothing of how likely 1, 0 are$"):
+        Odds(("1", "0")).read(text)
+
+
+def test_odds_survive_being_written() -> None:
+    form = Odds(('"', "\u00e9"))
+    assert set(json.loads(form.written({'"': -1.0, "\u00e9": -2.0}))) == set(form.options)

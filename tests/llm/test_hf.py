@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import random
+import re
 import shutil
 import sys
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 import torch
 
@@ -21,7 +23,7 @@ from thinkus.endpoint import Sampling
 from thinkus.errors import ThinkusError
 from thinkus.llm import hf, network
 from thinkus.llm.exchange import Answer, AttemptFailed, Completion, Kind, Request
-from thinkus.llm.forms import Choice
+from thinkus.llm.forms import Choice, Odds, Opened
 from thinkus.llm.hf import HuggingFace, batches
 from thinkus.llm.network import Network, Row
 from thinkus.records import Message
@@ -353,6 +355,131 @@ def test_the_engine_takes_its_answers(tiny: str, tmp_path: Path) -> None:
     assert (cut.kind, too_long.kind) == (Kind.CUT, Kind.TOO_LONG)
 
 
+# Answers that are begun, and odds ------------------------------------------------------------
+
+
+def test_the_model_goes_on_from_the_words_that_are_given(tiny: str) -> None:
+    begins = ["<thought>", " ", "é", "It is long. " * 30]
+    asked = [
+        msgspec.structs.replace(one, form=Opened(words))
+        for one, words in zip(prompts([1, 30, 8, 200]), begins, strict=True)
+    ]
+    answers = opened(backend(tiny), lambda one: together(one, asked))
+    model, tokenizer = plain(tiny)
+    for one, words, answer in zip(asked, begins, answers, strict=True):
+        prompt = said_to_tiny(one.messages[0].content) + words
+        ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).input_ids
+        whole = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=24)
+        assert answer.text == tokenizer.decode(whole[0, ids.shape[1] :], skip_special_tokens=True)
+        assert (answer.finish, answer.input_tokens) == ("length", ids.shape[1])
+
+
+def test_a_stop_ends_the_words_and_is_none_of_them(tiny: str) -> None:
+    """Each row has stops of its own, and they change nothing of what comes before."""
+
+    def going_on(take: int, *stops: str) -> Request:
+        return request("a lamp", take=take, form=Opened("It", stops))
+
+    def first(pattern: str, text: str) -> str:
+        return str(re.findall(pattern, text)[0])
+
+    async def use(one: HuggingFace) -> tuple[list[str], list[Completion], list[Completion], Completion]:
+        free = await together(one, [going_on(take) for take in range(6)])
+        whole = {take: answer.text for take, answer in enumerate(free) if answer.finish == "length"}
+        of_two = [going_on(take, "\0never", first("[!-~]{2}", text)) for take, text in whole.items()]
+        of_both = [
+            going_on(take, first("[!-~]{2}", text), first("[!-~]", text)) for take, text in whole.items()
+        ]
+        answers = await together(one, [*of_two, *of_both, going_on(min(whole))])
+        return list(whole.values()), answers[: len(whole)], answers[len(whole) : -1], answers[-1]
+
+    whole, of_two, of_both, unstopped = opened(backend(tiny, temperature=1.0, max_tokens=100), use)
+    assert len(whole) > 3
+    for text, two, both in zip(whole, of_two, of_both, strict=True):
+        assert (two.text, two.finish) == (text.partition(first("[!-~]{2}", text))[0], "stop")
+        assert (both.text, both.finish) == (text.partition(first("[!-~]", text))[0], "stop"), "the nearest"
+        assert (both.output_tokens or 0) < (two.output_tokens or 0) < 100
+    assert (unstopped.text, unstopped.finish) == (whole[0], "length"), "no other row's stop ends it"
+
+
+def test_odds_are_a_softmax_over_the_labels(tiny: str) -> None:
+    forms = [Odds(("1", "0")), Odds(("0", "1")), Odds(("a", "b", "c"))]
+    asked = [
+        msgspec.structs.replace(one, form=forms[at % 3])
+        for at, one in enumerate(prompts([1, 2, 3, 9, 40, 200]))
+    ]
+    ways = [
+        opened(backend(tiny, temperature=0.0, max_tokens=1), lambda one: together(one, asked)),
+        opened(backend(tiny, temperature=1.5, top_p=0.1), lambda one: alone(one, asked)),
+    ]
+    model, tokenizer = plain(tiny)
+    for at, one in enumerate(asked):
+        assert isinstance(one.form, Odds)
+        ids = tokenizer(said_to_tiny(one.messages[0].content), add_special_tokens=False).input_ids
+        labels = [tokenizer(word, add_special_tokens=False).input_ids[0] for word in one.form.options]
+        with torch.inference_mode():
+            shares = model(torch.tensor([ids])).logits[0, -1, labels].double().softmax(0).tolist()
+        for way in ways:
+            odds = one.form.read(way[at].text)
+            assert odds == pytest.approx(dict(zip(one.form.options, shares, strict=True)), rel=1e-4)
+            assert (way[at].finish, way[at].input_tokens, way[at].output_tokens) == ("stop", len(ids), 1)
+    assert max(shares) - min(shares) > 0.01, "or any odds would do"
+
+
+def test_texts_choices_and_odds_are_asked_for_at_once(tiny: str) -> None:
+    forms = [
+        None,
+        Choice(("a", "neither", "both of them")),
+        Odds(("1", "0")),
+        Opened("It", ("e",)),
+        Odds(("a", "b")),
+    ]
+    asked = [
+        msgspec.structs.replace(one, form=forms[at % 5])
+        for at, one in enumerate(prompts([1, 40, 3, 300, 7, 2, 90, 1, 25, 4, 11, 160, 5, 6, 30]))
+    ]
+    one = backend(tiny, temperature=1.0, max_tokens=12)
+    first, *others = opened(one, lambda one: in_every_company(one, asked))
+    for other in others:
+        for request_, lonely, mixed in zip(asked, first, other, strict=True):
+            if isinstance(
+                form := request_.form, Odds
+            ):  # numbers, whose last digits are summed in another order
+                assert form.read(mixed[0]) == pytest.approx(form.read(lonely[0]), rel=1e-4)
+                assert mixed[1:] == lonely[1:]
+            else:
+                assert mixed == lonely
+
+
+def test_the_beginning_of_an_answer_takes_room_in_the_context(tiny: str) -> None:
+    async def use(one: HuggingFace) -> str:
+        room = 32_768 - 24 - len(said_to_tiny("").replace("<s>", ".").replace("</s>", "."))
+        one._row(request("x" * (room - 9), form=Opened("<thought>")))
+        with pytest.raises(AttemptFailed) as refused:
+            await one.complete(request("x" * (room - 8), form=Opened("<thought>")))
+        assert refused.value.kind is Kind.TOO_LONG
+        one._row(request("x" * (room + 23), form=Odds(("1", "0"))))
+        with pytest.raises(AttemptFailed):
+            await one.complete(request("x" * (room + 24), form=Odds(("1", "0"))))
+        return refused.value.detail
+
+    assert opened(backend(tiny), use) == "32,745 tokens and 24 for the answer; the context holds 32,768"
+
+
+def test_the_engine_takes_what_goes_on_and_odds(tiny: str, tmp_path: Path) -> None:
+    async def run() -> list[Any]:
+        async with engine(backend(tiny, temperature=1.0), tmp_path) as (one, _):
+            forms = Odds(("1", "0")), Opened("a"), Opened("a", tuple(map(chr, range(256))))
+            return [await one.ask(request("a", form=form, may_be_empty=True)) for form in forms]
+
+    odds, cut, ended = asyncio.run(run())
+    assert isinstance(odds, Answer)
+    assert sum(odds.value.values()) == pytest.approx(1)
+    assert cut.kind is Kind.CUT
+    assert isinstance(ended, Answer)
+    assert ended.value == ended.completion.text
+
+
 # The thread ----------------------------------------------------------------------------------
 
 
@@ -496,18 +623,29 @@ def test_gemma_says_the_same_in_any_company_beyond_its_window() -> None:
     """Its layers look back 512 tokens; padding must not push anything out of that."""
     asked = [*prompts([12, 520]), request("Where is the Eiffel Tower?")]
     form = Choice(("lamp", "river", "window"))
+    begun, towns = Opened("The Eiffel Tower is in the city of", (".", ",")), Odds((" Paris", " London"))
 
-    async def use(one: HuggingFace) -> list[list[Any]]:
+    async def use(one: HuggingFace) -> tuple[list[list[Any]], list[list[dict[str, float]]]]:
         chosen = [Request(item="c", purpose="t", messages=text.messages, form=form) for text in asked[1:]]
+        chosen.append(msgspec.structs.replace(asked[2], form=begun))
+        town = Message("assistant", begun.begins)
+        likely = [
+            Request(item="c", purpose="t", messages=(*text.messages, town), form=towns) for text in asked[1:]
+        ]
         ways = [await way(one, asked) for way in (alone, together)]
         ways[0] += await alone(one, chosen)
         ways[1] += await together(one, chosen)
+        odds = [[towns.read(told.text) for told in await way(one, likely)] for way in (alone, together)]
         return [
             [(told.text, told.finish, told.input_tokens, told.output_tokens) for told in way] for way in ways
-        ]
+        ], odds
 
-    apart, mixed = opened(backend("gemma270m", max_tokens=10), use)
+    (apart, mixed), (lonely, company) = opened(backend("gemma270m", max_tokens=10), use)
     assert mixed == apart
     assert apart[1][2] > 560
     assert "Paris" in apart[2][0]
-    assert {text for text, *_ in apart[3:]} <= set(form.options)
+    assert {text for text, *_ in apart[3:5]} <= set(form.options)
+    assert apart[5][:2] == (" Paris", "stop")
+    for one, other in zip(lonely, company, strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
+        assert one[" Paris"] > 0.5

@@ -1,6 +1,7 @@
 """The thin client against a real server: what it sends, what it makes of answers, and of every way to fail."""
 
 import asyncio
+import math
 import resource
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm import openai, wire
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request
-from thinkus.llm.forms import Choice, Form, Json
+from thinkus.llm.forms import Choice, Form, Json, Odds, OffForm, Opened
 from thinkus.llm.openai import OpenAI
 from thinkus.records import Message
 
@@ -103,6 +104,9 @@ SCHEMAS = {
     for form in (CHOICE, JSON)
 }
 OBJECT = {"response_format": {"type": "json_object"}}
+OPENED, ODDS = Opened("<thought>", ("</thought>", "<thought>")), Odds(("1", "0"))
+GOES_ON = {"continue_final_message": True, "add_generation_prompt": False}
+LIKELY = {"logprobs": True, "top_logprobs": 20}
 
 
 @pytest.mark.parametrize(
@@ -118,6 +122,9 @@ OBJECT = {"response_format": {"type": "json_object"}}
         ("vllm", None, {}),
         ("none", CHOICE, {}),
         ("none", JSON, {}),
+        ("vllm", OPENED, {**GOES_ON, "stop": ["</thought>", "<thought>"]}),
+        ("vllm", Opened("<thought>"), GOES_ON),
+        *((structured, ODDS, LIKELY) for structured in ("vllm", "schema", "json_object", "none")),
     ],
 )
 def test_the_server_is_told_of_the_form(structured: str, form: Form | None, expected: dict[str, Any]) -> None:
@@ -132,6 +139,31 @@ def test_a_choice_is_unwrapped_where_it_was_asked_for_wrapped() -> None:
     assert answered(answer("A"), CHOICE, structured="schema")[0].text == "A"
     assert answered(answer(wrapped), CHOICE, structured="vllm")[0].text == wrapped
     assert answered(answer(wrapped), None, structured="schema")[0].text == wrapped
+
+
+def test_what_is_to_go_on_is_the_last_message() -> None:
+    body = answered(answer(" and so on"), OPENED, structured="vllm")[1].seen[0].body
+    assert body["messages"] == [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Hello?"},
+        {"role": "assistant", "content": "<thought>"},
+    ]
+    assert body["max_tokens"] == 77
+
+
+@pytest.mark.parametrize("structured", ["schema", "json_object", "none"])
+def test_only_vllm_goes_on_from_given_words(structured: str) -> None:
+    """Another would answer to them, and nobody would notice."""
+    with serving(answer("And so on.")) as server, pytest.raises(ThinkusError) as raised:
+        asyncio.run(asked(endpoint(api_base=server.url, structured=structured), OPENED))
+    assert server.seen == []
+    assert str(raised.value).startswith(f"structured: {structured} cannot let a model go on from words")
+    assert "\n" not in str(raised.value)
+
+
+def test_for_odds_one_token_is_written_whatever_the_config_says() -> None:
+    body = answered(answer("1"), ODDS, extra={"seed": 3})[1].seen[0].body
+    assert (body["max_tokens"], body["seed"], len(body["messages"])) == (1, 3, 2)
 
 
 def test_the_key_is_sent_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +307,72 @@ def test_what_servers_leave_away_is_no_mistake() -> None:
     )
     completion, _ = answered(misbehaving.raw(200, b'{"choices": [{"message": {"content": "Hi."}}]}'))
     assert (completion.text, completion.served_model) == ("Hi.", "some-model")
+
+
+def likely(*places: dict[str, float] | None) -> Behaviour:
+    """An answer of so many tokens, with what might have stood in the place of each; None: an empty list."""
+    content = [
+        {
+            "token": "1",
+            "logprob": -0.1,
+            "bytes": [49],
+            "top_logprobs": [
+                {"token": token, "logprob": of_token, "bytes": None}
+                for token, of_token in (place or {}).items()
+            ],
+        }
+        for place in places
+    ]
+    return with_logprobs({"content": content})
+
+
+def with_logprobs(logprobs: Any) -> Behaviour:
+    body = misbehaving.completion({"model": "some-model"}, "1", finish="length")
+    body["choices"][0]["logprobs"] = logprobs
+    return misbehaving.raw(200, msgspec.json.encode(body))
+
+
+def odds_of(behaviour: Behaviour) -> dict[str, float]:
+    completion, _ = answered(behaviour, ODDS)
+    assert completion.finish == "stop", "or the one token that was asked for would pass for a cut answer"
+    return ODDS.read(completion.text)
+
+
+def test_odds_are_read_off_the_first_place() -> None:
+    first = {"1": math.log(0.6), "0": math.log(0.2), "perhaps": math.log(0.1)}
+    assert odds_of(likely(first)) == pytest.approx({"1": 0.75, "0": 0.25})
+    assert odds_of(likely(first, {"0": -0.01, "1": -5.0})) == pytest.approx({"1": 0.75, "0": 0.25})
+
+
+def test_a_label_beyond_the_likeliest_is_as_likely_as_the_last_of_them() -> None:
+    others = {f"other {at}": math.log(0.01) for at in range(18)} | {"last": math.log(0.005)}
+    for label, missing in (("1", "0"), ("0", "1")):
+        odds = odds_of(likely({label: math.log(0.795), **others}))
+        assert odds == pytest.approx({label: 0.795 / 0.8, missing: 0.005 / 0.8})
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        likely({f"other {at}": -3.0 for at in range(20)}),
+        likely({" 1": -0.1, "0 ": -3.0, "10": -4.0}),
+        likely(None),
+        likely(),
+        with_logprobs(None),
+        with_logprobs({}),
+        with_logprobs({"content": None}),
+        answer("1"),
+    ],
+)
+def test_odds_of_which_nothing_is_said_are_off_form(behaviour: Behaviour) -> None:
+    """The text of the answer is no substitute: it says which, not how likely."""
+    with pytest.raises(OffForm):
+        odds_of(behaviour)
+
+
+def test_logprobs_that_nobody_asked_for_are_left_alone() -> None:
+    completion, _ = answered(likely({"1": -0.1, "0": -3.0}))
+    assert (completion.text, completion.finish) == ("1", "length")
 
 
 def test_slow_bytes_and_blank_lines_before_the_answer_are_waited_for() -> None:

@@ -20,7 +20,8 @@ from thinkus import facts, warden
 from thinkus.endpoint import Vllm as Options
 from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import AttemptFailed, Kind
-from thinkus.llm.forms import Choice, Json
+from thinkus.llm.forms import Choice, Json, Odds, OffForm, Opened
+from thinkus.llm.hf import HuggingFace
 from thinkus.llm.vllm import Vllm, gpus_of_a_server, reason, telling
 
 REAL_PYTHON = Path(__file__).parents[2] / ".venv-vllm" / "bin" / "python"
@@ -303,6 +304,9 @@ def test_the_reason_out_of_a_log(log: str, status: int | None, expected: str) ->
 # With the real one, on a CPU ---------------------------------------------------------------------
 
 
+ODDS = Odds(("0", "1", "2"))
+
+
 class Mood(msgspec.Struct):
     mood: Literal["good", "bad"]
     is_tired: bool
@@ -373,12 +377,40 @@ def test_the_real_one_answers(model: str, tmp_path: Path, no_gpu: None) -> None:
             assert first.cached_tokens == 0
             assert 0 < second.cached_tokens < (second.input_tokens or 0)
 
+            await goes_on_and_says_how_likely(backend, model, beginning)
+
             with pytest.raises(AttemptFailed) as failed:
                 await backend.complete(request(beginning * 10))
             assert failed.value.kind is Kind.TOO_LONG
 
     asyncio.run(main())
     assert not holders(tmp_path)
+
+
+async def goes_on_and_says_how_likely(backend: Vllm, model: str, beginning: str) -> None:
+    """As a model in this process does, which has the same weights."""
+    here = HuggingFace(endpoint(None, backend="hf", model=model), "judge")
+    begins, digits = "France: Paris, Germany: Berlin, Italy: Rome, Spain:", "1\n0\n1\n0\n1\n0"
+    going_on = request("A list of capitals", form=Opened(begins, (".", ",")))
+    likely = request(digits, form=ODDS)
+    await here.open()
+    try:
+        there, own = [[await one.complete(asked) for asked in (going_on, likely)] for one in (backend, here)]
+    finally:
+        await here.close()
+    assert there[0].text == own[0].text == " Madrid"
+    odds, same = [ODDS.read(answers[1].text) for answers in (there, own)]
+    assert odds == pytest.approx(same, abs=0.03)
+    assert odds["2"] < 0.1 < odds["0"] < odds["1"]
+    for answer, other in zip(there, own, strict=True):
+        assert (answer.finish, answer.input_tokens) == (other.finish, other.input_tokens)
+        assert answer.finish == "stop"
+    with pytest.raises(OffForm):
+        strange = Odds(("lamp", "river"))
+        strange.read((await backend.complete(request(digits, form=strange))).text)
+    for form in (Opened("As I said,"), Opened("As I said, 2"), ODDS):
+        again = await backend.complete(request(f"{beginning} And 1?", thread="same", form=form))
+        assert 0 < again.cached_tokens < (again.input_tokens or 0)
 
 
 KILLED = """

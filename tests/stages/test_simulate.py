@@ -240,14 +240,21 @@ def test_users_and_a_classifier_that_were_trained_here_speak_in_both_modes(chats
     turns = [turn for one in replays(offline) if one.simulation for turn in one.simulation.turns]
     assert len(turns) + len(failures(offline)) == counts(offline)["turns"] > 0
     assert all(turn.thought for turn in turns if turn.turn), "guided, each later turn has its thought"
-    words += ["mode=online", "assistant=scripted", "classifier=hf", "ending=either", "ending_run=ending"]
-    start("simulate", [*words, "max_turns=2", "name=online"], sweep=False, redo=False)
-    talks = dialogues(Path("outputs/simulate/online"))
-    assert talks
+    words += ["mode=online", "assistant=scripted", "ending=none", "max_turns=2", "name=online"]
+    start("simulate", words, sweep=False, redo=False)
+    assert counts(Path("outputs/simulate/online"))["turns"]
+    threshold = counts(Path("outputs/sft/ending"))["ending"]["threshold"]
+    with serving(talking()) as server:
+        live = ["mode=online", "classifier=hf", "ending=either", "ending_run=ending", "name=classified"]
+        talks = dialogues(simulate(server, *live, "max_turns=3"))
+    assert len(talks) == 3
     for one in talks:
-        for exchange in one.exchanges:
-            assert exchange.reply is None or exchange.leaving is not None
-    assert {one.ended_by for one in talks} <= {"classifier", "max_turns", "person_failed", "simulator"}
+        answered = [exchange for exchange in one.exchanges if exchange.reply]
+        likely = [exchange.leaving for exchange in answered]
+        assert all(leaving is not None and 0 < leaving < 1 for leaving in likely), one.why
+        ends = [bool(leaving and leaving >= threshold) for leaving in likely]
+        assert ends.index(True) == len(ends) - 1 if one.ended_by == "classifier" else not any(ends)
+    assert {one.ended_by for one in talks} <= {"classifier", "max_turns", "simulator"}
 
 
 # Bad input ---------------------------------------------------------------------------------------

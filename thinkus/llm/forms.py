@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+DIGITS = 6
+"""Of odds; the others are noise, of who was computed together."""
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", re.DOTALL)
 
 
@@ -103,7 +105,7 @@ class Odds(msgspec.Struct, frozen=True):
         most = max(logarithms[word] for word in self.options)
         likely = {word: math.exp(logarithms[word] - most) for word in self.options}
         return msgspec.json.encode(
-            {word: one / sum(likely.values()) for word, one in likely.items()}
+            {word: round(one / sum(likely.values()), DIGITS) for word, one in likely.items()}
         ).decode()
 
     def described(self) -> dict[str, Any]:

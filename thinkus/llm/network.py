@@ -144,8 +144,11 @@ class Network:
                 [[at < len(tail) for at in range(length)] for tail in tails], device=self.device
             )
             mask = torch.cat([mask[owners], is_real[:, :-1].long()], dim=1)
-            after = self._step(padded[:, :-1], mask, cache, rows_kept=length - 1)
-            logits = torch.cat([logits[owners][:, None], after], dim=1).float()
+            logits = logits[owners][:, None]
+            if length > 1:  # or there is nothing that goes on
+                after = self._step(padded[:, :-1], mask, cache, rows_kept=length - 1)
+                logits = torch.cat([logits, after], dim=1)
+            logits = logits.float()
             of_tokens = logits.gather(2, padded[:, :, None])[:, :, 0] - logits.logsumexp(dim=2)
             likelihoods = iter(of_tokens.where(is_real, 0.0).sum(dim=1).tolist())
         for row in rows:

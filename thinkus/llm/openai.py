@@ -224,7 +224,7 @@ def _odds(form: Odds, choice: _Choice) -> str:
     places = (choice.logprobs and choice.logprobs.content) or []
     likely = {one.token: one.logprob for one in places[0].top_logprobs} if places else {}
     if not any(word in likely for word in form.options):
-        return ""
+        return "{}"
     least = min(likely.values())
     return form.written({word: likely.get(word, least) for word in form.options})
 

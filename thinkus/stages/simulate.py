@@ -39,11 +39,11 @@ from thinkus.shards import Shard
 from thinkus.user import showing
 from thinkus.user.cast import ASSISTANT, CLASSIFIER, USER, Cast, cast
 from thinkus.user.outlook import outlook
-from thinkus.user.replay import Chosen, Position, as_record, no_scenario, positions
 from thinkus.user.scene import prompts_of
 from thinkus.user.talk import Assistant, Classifier, Talks
 from thinkus.user.tally import Tally, print_tally
 from thinkus.user.thinking_user import Silent, ThinkingUser
+from thinkus.user.turns import Chosen, Position, as_record, no_scenario, positions
 from thinkus.user.writing import Occasion
 
 RECORDS = "records.jsonl"
@@ -138,10 +138,13 @@ class _Stage:
 
     async def speak_at(self, position: Position) -> SpokenTurn | Silent:
         scenario = position.chosen.scenario
-        lack = position.lack(keeps_thoughts=self._players.manner.keeps_thoughts)
+        keeps_thoughts = self._players.manner.keeps_thoughts
+        lack = position.lack(keeps_thoughts=keeps_thoughts)
         if lack or scenario is None:
             return lack or no_scenario()
-        return await self.user.speak(Occasion(scenario, position.lines, position.chosen.conversation.id))
+        # The thoughts of the real person are none of the model's, unless it is shown them.
+        lines = [line if keeps_thoughts else line._replace(thought=None) for line in position.lines]
+        return await self.user.speak(Occasion(scenario, lines, position.chosen.conversation.id))
 
     def talks(self, max_turns: int) -> Talks:
         config, threshold = self._config, self._players.threshold
@@ -177,6 +180,7 @@ class _Stage:
 async def _stage(config: SimulateConfig, run: Run) -> AsyncIterator[_Stage]:
     root = expanded(config.root)
     players = cast(config, root)
+    players.check_weights()
     replay = None if config.replay is None else named_run(root, run_reference("simulate", config.replay))
     async with AsyncExitStack() as stack:
         models = await stack.enter_async_context(Models(run, budget_usd=config.budget_usd, replay=replay))

@@ -31,6 +31,12 @@ class Cast(NamedTuple):
     """From which likelihood on the classifier ends a conversation."""
     inputs: dict[str, Input]
 
+    def check_weights(self) -> None:
+        """All that is to be loaded is here, before any of it is."""
+        for where, endpoint in self.endpoints.items():
+            if endpoint.backend in ("vllm", "hf"):
+                weights.find(str(endpoint.model), f"{where}.model").ready(f"{where}.model")
+
     @property
     def assistant_name(self) -> str:
         return self.endpoints[ASSISTANT].model or self.endpoints[ASSISTANT].name
@@ -84,9 +90,9 @@ def _told(config: SimulateConfig, inputs: dict[str, Input]) -> tuple[Manner, str
         return manner, config.user.model, config.user
     model = config.model
     if not model.tuned and config.untuned == "refuse":
-        tuned = model.instruct or "one that does"
+        tuned = f"model={model.instruct}" if model.instruct else "one that does"
         raise ThinkusError(
-            f"model: {model.name} follows no instructions, so it cannot be told to play a person; use model={tuned}, "
+            f"model: {model.name} follows no instructions, so it cannot be told to play a person; use {tuned}, "
             "or untuned=allow to try it all the same"
         )
     if config.user.backend in ("vllm", "hf"):
@@ -139,7 +145,15 @@ def _check(config: SimulateConfig, manner: Manner, endpoints: Mapping[str, Endpo
             raise ThinkusError(f"{where}: {endpoint.backend} has nothing to say there; use one of {options}")
         elif endpoint.backend == "litellm" and endpoint.model is None:
             raise ThinkusError(f"{where}.model: is null; name one as PROVIDER/NAME")
-    can_go_on = person.backend in ("vllm", "hf") or person.structured == "vllm"
+        elif endpoint.backend in ("vllm", "hf"):
+            if endpoint.model is None:
+                raise ThinkusError(
+                    f"{where}.model: is null; name one of conf/model/, a folder, or one of the hub"
+                )
+            weights.find(endpoint.model, f"{where}.model")
+    can_go_on = person.backend in ("vllm", "hf") or (
+        person.backend == "openai" and person.structured == "vllm"
+    )
     if config.decode == "guided" and manner.thinks and not can_go_on:
         raise ThinkusError(
             "decode: guided sets the tags, and this server cannot go on from words that are given; use user=vllm or "
@@ -155,7 +169,7 @@ def with_memory(endpoints: dict[str, Endpoint]) -> dict[str, Endpoint]:
     given = sum(share for share in said.values() if share)
     sharing = [where for where, share in said.items() if share is None]
     if not sharing:
-        if given > 1:
+        if given > 1.0001:
             raise ThinkusError(
                 f"{next(iter(said))}.vllm.memory_share: all servers together would take {given:.2f} of a GPU's memory; "
                 "give them at most 1"

@@ -6,8 +6,8 @@ from thinkus.config import SimulateConfig
 from thinkus.endpoint import Endpoint
 from thinkus.llm.prices import rates_of
 from thinkus.user.cast import USER, Cast
-from thinkus.user.replay import Chosen, Position, positions
 from thinkus.user.scene import Manner
+from thinkus.user.turns import Chosen, Position, positions
 
 BYTES_A_TOKEN = 4.0
 """Of English text; no tokenizer is loaded for an estimate."""

@@ -12,10 +12,10 @@ from thinkus.llm.exchange import Answer, Completion, Kind, Outcome, Request
 from thinkus.llm.exchange import Failure as Unanswered
 from thinkus.llm.forms import Odds
 from thinkus.records import Dialogue, EndedBy, Exchange, Failure, Reply, Simulated, SpokenTurn
-from thinkus.user.replay import Chosen, failure_of, no_scenario
 from thinkus.user.samples import CONTINUES, ENDS
 from thinkus.user.scene import Line, Manner, Scenario, as_the_assistant_sees, within_window
 from thinkus.user.thinking_user import TAKES, Silent, ThinkingUser
+from thinkus.user.turns import Chosen, failure_of, no_scenario
 from thinkus.user.writing import Occasion
 
 Ending = Literal["classifier", "simulator", "either", "none"]

@@ -76,7 +76,7 @@ def print_tally(counts: Mapping[str, Any], usage: Usage, *, decode: str) -> None
     for wrong, count in counts["wrong"].items():
         table.add_row(f"  - {_words(wrong)}", f"{count:,}", _share(count, counts["answers"]))
     for key, label in (
-        ("closed", "thoughts ended by guided decoding"),
+        ("closed", "thoughts and words ended by guided decoding"),
         ("truncated", "turns with a shortened history"),
         ("cut_replies", "replies cut by max_tokens"),
     ):

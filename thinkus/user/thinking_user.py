@@ -64,7 +64,7 @@ class ThinkingUser:
         self.answers: Counter[str] = Counter()
         """All that were written: `read`, or what was wrong with them."""
         self.closed = 0
-        """Thoughts that would have gone on, and were ended by guided decoding."""
+        """Thoughts and utterances that would have gone on, and were ended by guided decoding."""
         self.manner = manner
         self.by = by
         self._engine = engine
@@ -72,7 +72,8 @@ class ThinkingUser:
         self._seed = seed
         self._home: _Home | None = None
         self._calls = count()
-        self._thoughts: dict[tuple[Line, ...], str | None] = {}
+        self._thoughts: dict[tuple[Scenario, tuple[Line, ...]], str | None] = {}
+        """Of earlier turns, by what had been said up to their words."""
 
     @classmethod
     def from_run(cls, run: str | Path, *words: str) -> Self:
@@ -134,7 +135,7 @@ class ThinkingUser:
         self.close()
 
     async def _next(self, messages: Sequence[Mapping[str, str]], scenario: Scenario) -> Turn:
-        lines = self._remembered(_lines(messages))
+        lines = self._remembered(scenario, _lines(messages))
         if not (scenario.scenario.strip() and scenario.motivation.strip()):
             raise ThinkusError(
                 "scenario: its scenario or its motivation is empty; both are what the person goes by"
@@ -143,14 +144,13 @@ class ThinkingUser:
         if isinstance(spoken, Silent):
             self._engine.check()
             raise NoTurn(spoken)
-        if self.manner.keeps_thoughts:
-            self._thoughts[(*_bare(lines), Line("person", spoken.utterance))] = spoken.thought
+        self._thoughts[scenario, (*_bare(lines), Line("person", spoken.utterance))] = spoken.thought
         return Turn(spoken.thought, spoken.utterance, spoken.ended)
 
-    def _remembered(self, lines: Sequence[Line]) -> list[Line]:
+    def _remembered(self, scenario: Scenario, lines: Sequence[Line]) -> list[Line]:
         """With the thoughts of this user's own earlier turns, which are not in what the assistant sees."""
         return [
-            line._replace(thought=self._thoughts.get(_bare(lines[: place + 1])))
+            line._replace(thought=self._thoughts.get((scenario, _bare(lines[: place + 1]))))
             for place, line in enumerate(lines)
         ]
 
@@ -176,14 +176,15 @@ class ThinkingUser:
             self.answers["read"] += 1
             self.closed += writing.closed
             return _spoken(turn, occasion, writing, wrongs)
-        self.closed += writing.closed
         return Silent(unread.wrong, unread.detail, writing.raw, len(wrongs))
 
     def _read(self, text: str | Failure, occasion: Occasion, *, may_leave: bool) -> Turn:
         if isinstance(text, Failure):
             raise Unreadable(Wrong.CUT, text.detail)
         thinking, leaves_by = self.manner.thinking(occasion.lines), self.manner.leaves_by
-        turn = read(text, thinking=thinking, leaves_by=leaves_by, secrets=occasion.scenario)
+        earlier = ((line.thought, Wrong.LEAK) for line in occasion.lines if line.thought)
+        known = ((text, Wrong.RECITAL) for text in occasion.scenario)
+        turn = read(text, thinking=thinking, leaves_by=leaves_by, secrets=(*earlier, *known))
         if turn.ended and not (occasion.lines and may_leave):
             raise Unreadable(Wrong.EMPTY, "there are no words, and nobody may leave here")
         return turn
@@ -198,6 +199,7 @@ def _spoken(turn: Turn, occasion: Occasion, writing: Writing, wrongs: Sequence[s
         ended=turn.ended,
         attempts=len(wrongs) + 1,
         wrong=tuple(wrongs),
+        closed=writing.closed,
         dropped=writing.start // 2,
         served_model=last.served_model,
         at=last.at,
@@ -252,6 +254,9 @@ class _Home:
         return await self._stack.enter_async_context(engine), players
 
     def started(self, work: Coroutine[Any, Any, T]) -> "asyncio.Future[T] | Any":
+        if self._loop.is_closed():
+            work.close()
+            raise ThinkusError("user: is closed; make it again with from_run")
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
@@ -264,7 +269,7 @@ class _Home:
         return result
 
     def close(self) -> None:
-        if self._thread.is_alive():
+        if not self._loop.is_closed():
             self.wait(self._stack.aclose())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()

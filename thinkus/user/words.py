@@ -1,6 +1,7 @@
 """Reading what a user model wrote: a thought and words, or nothing of the kind. Never mended, only asked for again."""
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -33,7 +34,7 @@ class Wrong(StrEnum):
     INVERSION = "inversion"
     """An assistant's words in the person's mouth."""
     LEAK = "leak"
-    """The thought is said aloud word for word."""
+    """This thought, or an earlier one, is said aloud word for word."""
     RECITAL = "recital"
     """So is what only the person knows, the scenario or the motivation."""
 
@@ -51,6 +52,9 @@ class Turn(NamedTuple):
     ended: bool
 
 
+Secret = tuple[str, Wrong]
+
+
 class Unreadable(Exception):
     def __init__(self, wrong: Wrong, detail: str) -> None:
         super().__init__(f"{wrong}: {detail}")
@@ -58,51 +62,69 @@ class Unreadable(Exception):
         self.detail = detail
 
 
-_TAG = re.compile(r"</?\s*(?:thought|think|thinking)\s*>", re.IGNORECASE)
-_MARKER = re.compile(
-    r"^\s*(?:#{1,6}\s*|\*{1,2}|<\|?)?(?:person|user|human|assistant|ai|bot|system)(?:\*{1,2}|\|?>)?\s*:(?:\s|$)"
-    r"|<\|[a-z_]+\|>|<(?:start|end)_of_turn>|\[/?INST\]",
-    re.IGNORECASE | re.MULTILINE,
-)
-_INVERSION = re.compile(
-    r"\b(?:as an ai\b|i(?:'| a)m (?:just )?an? (?:ai|language model|virtual assistant)\b"
-    r"|how (?:can|may) i (?:help|assist) you|(?:i'd|i would) be (?:happy|glad) to (?:help|assist)"
-    r"|feel free to ask|let me know if you (?:have|need) any|is there anything else i can)",
+_OF_A_TAG = r"(?:inner[_ ]?)?(?:thoughts?|think(?:ing)?|reasoning|scratchpad)"
+_TAG = re.compile(
+    rf"(?:<|&lt;)\s*/?\s*{_OF_A_TAG}\b|\[\s*/?\s*{_OF_A_TAG}\s*\]",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"\w+")
+_HALF_TAG = re.compile(r"<(?:/|/?t(?:h(?:o(?:u(?:g(?:ht?)?)?)?)?)?)\Z")
+"""What is left of one where the words were cut."""
+_MARKER = re.compile(
+    r"^[ \t#>*\[<|-]*(?:Person|User|Human|(?:AI )?Assistant|AI|Bot|System|Thought|Thinking"
+    r"|PERSON|USER|HUMAN|ASSISTANT)[\]>|*]*[ \t]*:\**(?:\s|\Z)"
+    r"|^[ \t]*#{1,6}[ \t]*(?:Person|User|Human|(?:AI )?Assistant)[ \t:]*$"
+    r"|<\|[a-z_]+\|>|<(?:start|end)_of_turn>|</?(?:user|assistant)>|\[/?INST\]",
+    re.MULTILINE,
+)
+"""With a capital: people paste code, in which `user:` is a key."""
+_OF_ITSELF = r"(?=\s*(?:[.,;:!]|\Z|and\b|so\b|but\b|here\b|that\b|designed|created|developed|trained|made))"
+_INVERSION = re.compile(
+    r"\b(?:as an? (?:ai (?:language )?(?:model|assistant)|large language model)\b|as an ai,? i\b"
+    rf"|i(?:'| a)m (?:just |only )?an? (?:(?:ai|virtual)(?: assistant| (?:language )?model| chatbot)?"
+    rf"|(?:large )?language model){_OF_ITSELF}"
+    r"|how (?:can|may) i (?:help|assist) you|(?:i'd|i would) be (?:happy|glad) to (?:help|assist)"
+    r"|feel free to ask|let me know if you (?:have|need) any[^\n]{0,60}\Z|is there anything else i can)",
+    re.IGNORECASE,
+)
+_WITHOUT_SPACES = r"\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_WORD = re.compile(rf"[{_WITHOUT_SPACES}]|[^\W_{_WITHOUT_SPACES}]+")
+_UNSEEN = re.compile(r"[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
+"""Letters without a shape: between two others they part a word that looks whole."""
 _HEADINGS = tuple(head.strip() for head in (PERSON, ASSISTANT, IS_THE_END))
 """Of our own page."""
 
 
-def read(text: str, *, thinking: Thinking, leaves_by: str = "", secrets: tuple[str, ...] = ()) -> Turn:
+def read(text: str, *, thinking: Thinking, leaves_by: str = "", secrets: Iterable[Secret] = ()) -> Turn:
     """One turn, exactly as it has to be written.
 
-    `leaves_by` is what stands for leaving; `secrets` are texts that the person must not recite.
+    `leaves_by` is what stands for leaving; `secrets` are texts that must not be said aloud, each with its class.
     """
     is_parted = thinking == "must" or (thinking == "may" and _TAG.search(text))
     thought, utterance = _parted(text) if is_parted else (None, text.strip())
-    if _TAG.search(utterance) or (thought is not None and _TAG.search(thought)):
+    seen = _UNSEEN.sub("", utterance).replace("\u2019", "'").strip()
+    if _TAG.search(seen) or _HALF_TAG.search(seen) or (thought is not None and _TAG.search(thought)):
         raise Unreadable(Wrong.BROKEN_TAGS, "a tag stands within the words")
     if thought == "":
         raise Unreadable(Wrong.EMPTY_THOUGHT, "there is nothing between the tags")
-    if leaves_by:
-        if not utterance:
-            raise Unreadable(Wrong.EMPTY, "there is nothing")
-        if utterance == leaves_by:
+    if not seen and (utterance or leaves_by):
+        raise Unreadable(Wrong.EMPTY, "there is nothing to be seen")
+    if leaves_by and leaves_by in seen.lower():
+        if seen.lower() == leaves_by:
             return Turn(thought, "", ended=True)
-        if leaves_by in utterance:
-            raise Unreadable(Wrong.GLUED_END, f"{leaves_by} stands beside other words")
+        raise Unreadable(Wrong.GLUED_END, f"{leaves_by} stands beside other words")
+    _check_voice(seen)
+    for text, wrong in ((thought or "", Wrong.LEAK), *secrets):
+        if said := recited(text, seen):
+            raise Unreadable(wrong, said)
+    return Turn(thought, utterance, ended=not utterance)
+
+
+def _check_voice(utterance: str) -> None:
+    """Whose it is."""
     if script := _script_in(utterance):
         raise Unreadable(Wrong.ROLE_MARKER, repr(script))
     if voice := _INVERSION.search(utterance):
         raise Unreadable(Wrong.INVERSION, voice[0])
-    if said := recited(thought or "", utterance):
-        raise Unreadable(Wrong.LEAK, said)
-    for secret in secrets:
-        if said := recited(secret, utterance):
-            raise Unreadable(Wrong.RECITAL, said)
-    return Turn(thought, utterance, ended=not utterance)
 
 
 def _parted(text: str) -> tuple[str, str]:

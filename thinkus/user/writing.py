@@ -25,27 +25,25 @@ class Occasion(NamedTuple):
 class Writing:
     def __init__(self, engine: Engine, manner: Manner, occasion: Occasion, *, is_guided: bool) -> None:
         self._engine, self._manner, self._occasion = engine, manner, occasion
-        self._is_guided = is_guided and manner.thinking(occasion.lines) == "must"
+        self._is_guided = is_guided
         self.completions: list[Completion] = []
         self.start = 0
         """Of the lines that the window holds."""
         self.closed = 0
-        """Thoughts that would have gone on, and were ended here."""
+        """Texts of the last attempt that would have gone on, and were ended here."""
         self.raw = ""
         """What was written last."""
 
     async def written(self, take: int) -> str | Failure:
-        """Guided, the tags are set, and the text between them is the model's own."""
-        if not self._is_guided:
+        """Guided, the tags and the end are set where they are due; the text between is the model's own."""
+        self.closed = 0
+        if not self._is_guided or self._manner.thinking(self._occasion.lines) != "must":
             return await self._asked(None, take)
         thought = await self._asked(Opened(THOUGHT, TAGS), take)
         if isinstance(thought, Failure):
-            if thought.kind is not Kind.CUT or thought.completion is None:
-                return thought
-            self.closed += 1
-            thought = thought.completion.text
+            return thought
         opened = f"{THOUGHT}{thought.strip()}{END_OF_THOUGHT}"
-        words = await self._asked(Opened(opened, TAGS), take)
+        words = await self._asked(Opened(opened), take)  # with a tag in them, they are still the thought
         self.raw = opened + self.raw
         return opened + words if isinstance(words, str) else words
 
@@ -57,7 +55,12 @@ class Writing:
         if outcome.completion is not None:
             self.completions.append(outcome.completion)
             self.raw = outcome.completion.text
-        return str(outcome.value) if isinstance(outcome, Answer) else outcome
+        if isinstance(outcome, Answer):
+            return str(outcome.value)
+        if self._is_guided and outcome.kind is Kind.CUT:
+            self.closed += 1
+            return self.raw
+        return outcome
 
     async def _outcome(self, form: Form | None, take: int, lines: Sequence[Line]) -> Outcome:
         request = Request(
