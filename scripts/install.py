@@ -39,7 +39,8 @@ def main() -> None:
     )
     print(f"setup: installing into {VENV}: about 130 packages, {size}; minutes, once", flush=True)
     began = time.monotonic()
-    venv.create(VENV, with_pip=True, clear=VENV.exists() and not PYTHON.exists())
+    if not (VENV / "bin" / "pip").exists():  # else it may be the very environment that runs this
+        venv.create(VENV, with_pip=True, clear=VENV.exists())
     fetched_mb = 0.0 if has_gpu else cpu_torch(PYTHON)
     for package, size_mb in pip_install(PYTHON, "--editable", f"{ROOT}[{EXTRAS}]", must_work=True):
         fetched_mb += size_mb
