@@ -48,12 +48,12 @@ def talking(
 
 def asking(server: Server, *words: str) -> list[str]:
     """The words of a run whose person and assistant are at the server."""
-    usual = ["method=prompt", "eval=jsonl", "eval.name=chats"]
+    usual = ["eval=jsonl", "eval.name=chats"]
     for side, model in (("user", "person"), ("assistant", "assistant")):
         usual += [f"{side}=openai_compatible", f"{side}.api_base={server.url}", f"{side}.model={model}"]
     names = {word.partition("=")[0] for word in words}
-    named = [] if "name" in names else ["name=made"]
-    return [*usual, *named, *words]
+    usual += [word for word in ("method=prompt", "name=made") if word.partition("=")[0] not in names]
+    return [*usual, *words]
 
 
 def simulate(server: Server, *words: str, redo: bool = False) -> Path:
