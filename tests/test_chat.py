@@ -52,7 +52,7 @@ def test_one_sits_in_the_assistants_chair(server: Server, workspace: Path) -> No
     assert "hello there" in finished.stdout
     assert "(leaves)" in finished.stdout
     (talk,) = saved(workspace / "talk.jsonl")
-    assert talk.id == people[1].id
+    assert talk.id == f"{people[1].id}-{talk.began}"
     assert [(message.role, message.content) for message in talk.messages] == [
         ("user", "hello there"),
         ("assistant", "Good day."),

@@ -1,8 +1,8 @@
 """`thinkus chat`: a person sits in the assistant's chair, and talks with the simulated one."""
 
+import os
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -25,9 +25,8 @@ from thinkus.records import (
 from thinkus.runs import input_run, now, run_reference
 from thinkus.terminal import background, beside, headline, turn, wrapped
 from thinkus.user.scene import Scenario, scenario_of
-from thinkus.user.showing import LEAVES
 from thinkus.user.thinking_user import NoTurn, ThinkingUser
-from thinkus.user.words import Turn
+from thinkus.user.words import LEAVES
 
 SHOWN = 8
 """Scenarios to choose from."""
@@ -46,25 +45,24 @@ class Chat:
         """Until one of the two leaves."""
         messages: list[dict[str, str]] = []
         while (spoken := self._heard(messages, scenario)) is not None:
-            person = SpokenTurn(len(self.exchanges), spoken.utterance, spoken.thought, spoken.ended, at=now())
-            self.exchanges.append(Exchange(person))
+            self.exchanges.append(Exchange(spoken))
             if spoken.ended:
                 if spoken.thought and not self._shows_thoughts:
                     self._reply(spoken, f"Enter ends, {THOUGHT} shows their last thought > ")
                 return
             if (reply := self._reply(spoken, "assistant > ")) is None:
                 return
-            self.exchanges[-1] = Exchange(person, Reply(content=reply, served_model="chat", at=now()))
+            self.exchanges[-1] = Exchange(spoken, Reply(content=reply, served_model="chat", at=now()))
             messages += [
                 {"role": "user", "content": spoken.utterance},
                 {"role": "assistant", "content": reply},
             ]
 
-    def _heard(self, messages: list[dict[str, str]], scenario: Scenario) -> Turn | None:
+    def _heard(self, messages: list[dict[str, str]], scenario: Scenario) -> SpokenTurn | None:
         while True:
             try:
                 with self._console.status("", spinner_style="dim"):
-                    spoken = self._user.next(messages, scenario)
+                    spoken = self._user.spoken(messages, scenario)
             except NoTurn as silent:
                 say(str(silent))
                 if _asked("ask again? Enter does, n ends: ").lower().startswith("n"):
@@ -76,7 +74,7 @@ class Chat:
                 self._console.print(line)
             return spoken
 
-    def _reply(self, spoken: Turn, label: str) -> str | None:
+    def _reply(self, spoken: SpokenTurn, label: str) -> str | None:
         """What the human answers; None where they end it."""
         while (line := _asked(label).strip()) == THOUGHT:
             thought = spoken.thought or "(no thought)"
@@ -89,10 +87,10 @@ class Chat:
 def chat(config: SimulateConfig, *, shows_thoughts: bool, save: str | None) -> None:
     console = Console()
     target = None if save is None else _writable(expanded(save))
-    began = datetime.now(UTC).isoformat(timespec="seconds")
     with suppress(EOFError, KeyboardInterrupt):
         _bind_keys()
         conversation, scenario = _chosen(config, console)
+        began = now()
         say("chat: the model is being made ready")
         with ThinkingUser.from_config(config) as user:
             held = Chat(user, shows_thoughts=shows_thoughts, console=console)
@@ -110,7 +108,8 @@ def chat(config: SimulateConfig, *, shows_thoughts: bool, save: str | None) -> N
 
 
 def _asked(label: str) -> str:
-    return input(label) if sys.stdin.isatty() else _echoed(label)
+    line = input(label) if sys.stdin.isatty() else _echoed(label)
+    return line.encode(errors="replace").decode()  # what is typed in another encoding is no text
 
 
 def _echoed(label: str) -> str:
@@ -123,11 +122,12 @@ def _echoed(label: str) -> str:
 
 
 def _bind_keys() -> None:
-    """Lines can be edited, and Ctrl-T asks for the thought."""
+    """Lines can be edited, several pasted as one, and Ctrl-T asks for the thought."""
     with suppress(ImportError):
         import readline
 
-        readline.parse_and_bind(rf'"\C-t": "{THOUGHT}\n"')
+        readline.parse_and_bind("set enable-bracketed-paste on")
+        readline.parse_and_bind(rf'"\C-t": "\C-a\C-k{THOUGHT}\n"')
 
 
 def _chosen(config: SimulateConfig, console: Console) -> tuple[Conversation | None, Scenario]:
@@ -173,13 +173,10 @@ def _test_split(config: SimulateConfig) -> list[Conversation]:
 
 
 def _writable(path: Path) -> Path:
-    try:
-        with path.open("ab"):
-            return path
-    except OSError as error:
-        raise ThinkusError(
-            f"--save: cannot write {path} ({(error.strerror or str(error)).lower()})"
-        ) from None
+    """Said before anybody talks; the file is made when there is something to save."""
+    if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise ThinkusError(f"--save: cannot write {path}; name a file in a folder that is there")
+    return path
 
 
 def _save(target: Path, dialogue: Dialogue) -> None:
@@ -192,7 +189,7 @@ def _as_dialogue(
 ) -> Dialogue:
     last = held.exchanges[-1]
     return Dialogue(
-        id=f"chat-{began}" if conversation is None else conversation.id,
+        id=f"{'chat' if conversation is None else conversation.id}-{began}",
         source="chat" if conversation is None else conversation.source,
         scenario=scenario.scenario,
         motivation=scenario.motivation,

@@ -266,10 +266,12 @@ class SimulateConfig(StageConfig):
 
     @property
     def idle(self) -> frozenset[str]:
+        is_named_otherwise = self.input if self.method.trained else self.user.model
+        idle = {"model"} if is_named_otherwise else set()
         if self.mode == "offline":
-            return frozenset({"assistant", "classifier", "n_scenarios", "max_turns", "ending"})
+            return frozenset(idle | {"assistant", "classifier", "n_scenarios", "max_turns", "ending"})
         is_classified = self.ending in ("classifier", "either")
-        return frozenset({"limit"} if is_classified else {"limit", "classifier"})
+        return frozenset(idle | ({"limit"} if is_classified else {"limit", "classifier"}))
 
     @property
     def speaker(self) -> str:

@@ -291,7 +291,7 @@ def test_what_outgrows_the_window_loses_whole_exchanges_and_says_so(
             max(0, t.turn - 1) for t in one.simulation.turns
         ]
     assert {(one.item.partition("#")[0], one.reason) for one in failures(run)} == {(people[5].id, "too_long")}
-    assert "turns with a shortened history" in capsys.readouterr().err
+    assert "turns and replies with a shortened history" in capsys.readouterr().err
 
 
 def test_each_mistake_is_one_line_with_its_fix(thinkus: Callable[..., Finished], workspace: Path) -> None:

@@ -13,12 +13,14 @@ from msgspec.structs import replace
 
 from tests.llm.parts import endpoint
 from tests.test_runs import manifest
+from thinkus import prompts
 from thinkus.compose import jobs
 from thinkus.config import SimulateConfig
 from thinkus.endpoint import Endpoint, Vllm
 from thinkus.errors import ThinkusError
-from thinkus.runs import save_manifest
+from thinkus.runs import load_manifest, save_manifest
 from thinkus.user.cast import ASSISTANT, CLASSIFIER, USER, Cast, cast, with_memory
+from thinkus.user.samples import SITUATION
 
 THINKING, SILENT, LEAVING = (
     f"{method}-llama8b-sample" for method in ("thinkingus", "utterance_sft", "ending")
@@ -39,7 +41,8 @@ def make(
     (directory / "model" / "model.safetensors").write_text("weights")
     taught = {"method.name": method, "model.name": "llama8b", "first_thought": False, "history": "utterances"}
     stage, _, name = reference.partition("/")
-    facts = {"stage": stage, "name": name, "status": "done", "counts": counts or {}}
+    used = {SITUATION: prompts.load(SITUATION).digest}
+    facts = {"stage": stage, "name": name, "status": "done", "counts": counts or {}, "prompts": used}
     save_manifest(directory, replace(manifest(**(taught | more)), **facts))
     return directory
 
@@ -167,10 +170,29 @@ def test_live_there_are_an_assistant_and_who_ends_it(play: Playing, tmp_path: Pa
 
 
 def test_what_a_run_rests_on_is_its_content(play: Playing, tmp_path: Path) -> None:
-    found = play(*LIVE.split())
+    """Of what was learnt, too: a training that is bounded by time never learns the same twice."""
+    before = play(*LIVE.split()).inputs
     for role, name in (("input", THINKING), ("ending_run", LEAVING)):
-        written = json.loads((tmp_path / "sft" / name / "run.json").read_text())
-        assert found.inputs[role].identity == written["identity"]
+        (tmp_path / "sft" / name / "model" / "model.safetensors").write_text(f"others of {name}")
+        after = play(*LIVE.split()).inputs
+        assert after[role].identity != before[role].identity
+        assert {other for other in after if after[other] == before[other]} == before.keys() - {role}
+        before = after
+
+
+def test_a_run_that_was_taught_on_another_page_is_refused(play: Playing, tmp_path: Path) -> None:
+    directory = tmp_path / "sft" / THINKING
+    manifest = load_manifest(directory)
+    assert manifest
+    save_manifest(directory, replace(manifest, prompts={SITUATION: "0" * 64}))
+    assert "was trained with another prompts/sft/situation.md" in refusal(play)
+
+
+def test_a_model_that_is_named_for_the_user_is_checked_like_any(play: Playing) -> None:
+    line = refusal(play, "method=prompt", "user=hf", "user.model=llama8b")
+    assert line.startswith("user.model: llama8b follows no instructions")
+    assert "use user.model=llama8b_instruct" in line
+    assert "is not the run that is to speak" in refusal(play, "user=hf", "user.model=gemma270m")
 
 
 # What is refused ------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ def test_a_thought_is_asked_for_where_it_was_taught() -> None:
     }
     assert asked == {
         "prompt": ("never", "never", LEAVES),
-        "prompt_thinking": ("may", "must", ""),
+        "prompt_thinking": ("may", "must", LEAVES),
         "utterance_sft": ("never", "never", ""),
         "thinkingus": ("may", "must", ""),
         "thoughts": ("may", "must", ""),

@@ -22,7 +22,7 @@ from thinkus.records import Annotation, Conversation, Dialogue, Failure, Message
 from thinkus.user.page import THOUGHT
 from thinkus.user.scene import Manner, Scenario
 from thinkus.user.talk import Assistant, Classifier, Ending, Talks
-from thinkus.user.thinking_user import TAKES, ThinkingUser
+from thinkus.user.thinking_user import MOST_ATTEMPTS, TAKES, ThinkingUser
 from thinkus.user.turns import Chosen
 
 SECRET = Scenario(
@@ -224,7 +224,7 @@ def test_talks_do_not_share_replies_and_seeds_share_nothing(tmp_path: Path) -> N
         held, heard = two.held(tmp_path, chosen("a", 0), chosen("b", 1))
         takes += [dialogue.messages[1].content for dialogue, _ in held if dialogue]
         assert len(heard["assistant"]) == 6
-    assert takes == [str(seed * TAKES + number * (RETRIES + 1)) for seed in (0, 1) for number in (0, 1)]
+    assert takes == [str(seed * TAKES + number * MOST_ATTEMPTS) for seed in (0, 1) for number in (0, 1)]
 
 
 def test_no_talk_waits_for_anothers_turn(tmp_path: Path) -> None:

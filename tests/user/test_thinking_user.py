@@ -23,7 +23,7 @@ from thinkus.llm.forms import Opened
 from thinkus.records import Simulated, SpokenTurn
 from thinkus.user.page import END_OF_THOUGHT, THOUGHT
 from thinkus.user.scene import Line, Manner, Scenario
-from thinkus.user.thinking_user import TAKES, NoTurn, Silent, ThinkingUser
+from thinkus.user.thinking_user import MOST_ATTEMPTS, TAKES, NoTurn, Silent, ThinkingUser
 from thinkus.user.words import LEAVES, Turn, Wrong
 from thinkus.user.writing import TAGS, Occasion
 
@@ -161,7 +161,7 @@ def test_other_seeds_and_takes_draw_anew_and_the_same_asks_nothing(tmp_path: Pat
 
     drawn = [(0, 0), (0, 1), (1, 0), (1, 1), (0, 0), (1, 1)]
     turns = [asyncio.run(speak(*one)) for one in drawn]
-    assert takes == [seed * TAKES + take * (RETRIES + 1) for seed, take in drawn[:4]]
+    assert takes == [seed * TAKES + take * MOST_ATTEMPTS for seed, take in drawn[:4]]
     assert [turn.utterance for turn in turns] == [str(at) for at in (*takes, takes[0], takes[3])]  # type: ignore[union-attr]
 
 
@@ -305,10 +305,10 @@ def test_what_the_assistant_saw_is_in_turns() -> None:
     system = {"role": "system", "content": "Be brief."}
     wrong: list[tuple[list[Any], str]] = [
         ([said], "must end with the assistant's reply"),
-        ([reply], r"messages\[0\]: .*got role 'assistant'"),
-        ([said, said], r"messages\[1\]: .*got role 'user'"),
-        ([said, reply, reply], r"messages\[2\]: .*got role 'assistant'"),
-        ([system, said, reply], r"messages\[0\]: .*got role 'system'"),
+        ([reply], r"messages\[0\]: .*got \{'role': 'assistant'"),
+        ([said, said], r"messages\[1\]: .*got \{'role': 'user'"),
+        ([said, reply, reply], r"messages\[2\]: .*got \{'role': 'assistant'"),
+        ([system, said, reply], r"messages\[0\]: .*got \{'role': 'system'"),
         ([{"content": "hello"}, reply], r"messages\[0\]: "),
         ([{"role": "user"}, reply], r"messages\[0\]: "),
         ([said, {"role": "assistant", "content": None}], r"messages\[1\]: "),

@@ -9,7 +9,7 @@ import random
 import re
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable
 from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Self
@@ -153,12 +153,15 @@ class Engine:
         """In and out, of what was asked since it was made."""
         return self._tokens / max(time.monotonic() - self._began, 1e-3)
 
-    def summary(self) -> list[str]:
-        """What a person should know at the end: a line for each kind of failure, and who really answered."""
+    def summary(self, *, but: Collection[Kind] = ()) -> list[str]:
+        """What a person should know at the end: a line for each kind of failure, and who really answered.
+
+        Those that whoever asked has dealt with are left out.
+        """
         lines = [
             counted(kind, count, self._where, self._model, self._first_detail[kind])
             for kind in Kind
-            if (count := self.tally[kind])
+            if (count := self.tally[kind]) and kind not in but
         ]
         others = {name: count for name, count in self.served.items() if not is_same_model(self._model, name)}
         if others:

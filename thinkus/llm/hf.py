@@ -16,16 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request
 from thinkus.llm.network import Network, Row
 from thinkus.weights import check_installed, find
-
-if TYPE_CHECKING:
-    pass
 
 GATHER_S = 0.005
 """Whoever asks at the same time is to be answered together."""

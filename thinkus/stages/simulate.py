@@ -21,6 +21,7 @@ from thinkus.errors import ThinkusError
 from thinkus.gathered import Gathered, gathered
 from thinkus.llm.crowd import each
 from thinkus.llm.engine import Engine
+from thinkus.llm.exchange import Kind
 from thinkus.llm.models import Models
 from thinkus.llm.scripted import WORDS
 from thinkus.paths import expanded
@@ -39,6 +40,7 @@ from thinkus.shards import Shard
 from thinkus.user import showing
 from thinkus.user.cast import ASSISTANT, CLASSIFIER, USER, Cast, cast
 from thinkus.user.outlook import outlook
+from thinkus.user.samples import SITUATION
 from thinkus.user.scene import prompts_of
 from thinkus.user.talk import Assistant, Classifier, Talks
 from thinkus.user.tally import Tally, print_tally
@@ -47,6 +49,8 @@ from thinkus.user.turns import Chosen, Position, as_record, no_scenario, positio
 from thinkus.user.writing import Occasion
 
 RECORDS = "records.jsonl"
+TOLD_OTHERWISE = (Kind.TOO_LONG, Kind.CUT, Kind.EMPTY)
+"""In the table: as shortened histories, and with what could not be read."""
 
 
 def inputs(config: SimulateConfig, root: Path) -> dict[str, Input]:
@@ -65,8 +69,11 @@ def inputs(config: SimulateConfig, root: Path) -> dict[str, Input]:
 
 
 def prompts(config: SimulateConfig) -> Sequence[str]:
-    is_scripted = config.mode == "online" and config.assistant.backend == "scripted"
-    return [*prompts_of(config.method.name), *([WORDS] if is_scripted else [])]
+    used = list(prompts_of(config.method.name))
+    if config.mode == "online":
+        used += [SITUATION] if "classifier" not in config.idle else []
+        used += [WORDS] if config.assistant.backend == "scripted" else []
+    return list(dict.fromkeys(used))
 
 
 def plan(config: SimulateConfig, root: Path) -> list[str]:
@@ -90,9 +97,13 @@ def show_finished(directory: Path, count: int) -> None:
     left, console = count, Console()
     if manifest.made_from["mode"] == "online":
         for dialogue in read_records(directory / RECORDS, Dialogue):
+            if left <= 0:
+                return
             left -= showing.show_dialogue(dialogue, console, left)
     else:
         for record in read_conversations(directory / RECORDS):
+            if left <= 0:
+                return
             left -= showing.show_simulation(record, console, left)
 
 
@@ -113,7 +124,10 @@ async def _preview(
                 silent: list[Failure] = failures
             else:
                 dialogue, failure = await stage.talks(min(left, config.max_turns)).hold(one)
-                left -= showing.show_dialogue(dialogue, console, left) if dialogue else 1
+                is_whole = left >= config.max_turns or (dialogue and dialogue.ended_by != "max_turns")
+                left -= (
+                    showing.show_dialogue(dialogue, console, left, is_whole=bool(is_whole)) if dialogue else 1
+                )
                 silent = [failure] if failure else []
             for failed in silent:
                 say(f"simulate: a turn could not be had: {failed.reason} ({failed.detail})")
@@ -172,7 +186,7 @@ class _Stage:
 
     def say_summary(self) -> None:
         for engine in self._engines.values():
-            for line in engine.summary():
+            for line in engine.summary(but=TOLD_OTHERWISE):
                 say(f"simulate: {line}")
 
 
@@ -214,8 +228,9 @@ async def _replay_all(
     spoken: dict[int, dict[int, SpokenTurn | Silent]] = defaultdict(dict)
     size = sum(one.conversation.user_turns + 1 for one in chosen)
     every = (position for one in chosen for position in positions(one))
+    spoken_at = each(every, stage.speak_at, stage.at_once)
     with bar("simulate", size, stage.note) as move:
-        async for position, turn in each(every, stage.speak_at, stage.at_once):
+        async for position, turn in spoken_at:
             one = position.chosen
             tally.add(turn)
             spoken[one.number][position.turn] = turn

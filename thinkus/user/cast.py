@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from thinkus import weights
+from thinkus import prompts, weights
 from thinkus.config import SimulateConfig
 from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
+from thinkus.help import yaml_value
 from thinkus.llm import wire
-from thinkus.paths import group_options
+from thinkus.paths import CONF, group_options
 from thinkus.records import Simulated
-from thinkus.runs import Input, Manifest, age, input_identity, input_run, run_reference
+from thinkus.runs import Input, Manifest, age, input_run, run_reference
+from thinkus.user.samples import SITUATION
 from thinkus.user.scene import Manner
 
 USER, ASSISTANT, CLASSIFIER = "user", "assistant", "classifier"
@@ -67,10 +69,14 @@ def cast(config: SimulateConfig, root: Path) -> Cast:
 
 
 def _taught(config: SimulateConfig, root: Path, inputs: dict[str, Input]) -> tuple[Manner, str, Endpoint]:
+    if config.user.backend in ("vllm", "hf") and config.user.model is not None:
+        raise ThinkusError(
+            f"user.model: {config.user.model} is not the run that is to speak; leave it away, or use method=prompt"
+        )
     name = config.input or config.speaker
     wanted = f"model={config.model.name} data={config.data.name} method={config.method.name}"
     directory, manifest = input_run(root, run_reference("sft", name), f"thinkus sft {wanted}")
-    taught = _method_of(directory, manifest, "input")
+    taught = method_of(directory, manifest, "input")
     if taught == "ending":
         raise ThinkusError(
             f"input: {directory} is the classifier of endings, and plays nobody; name another run"
@@ -79,57 +85,83 @@ def _taught(config: SimulateConfig, root: Path, inputs: dict[str, Input]) -> tup
         raise ThinkusError(
             f"method: {directory} was trained with method={taught}, and method is {config.method.name}"
         )
-    inputs["input"] = Input(str(directory), input_identity(manifest), f"{taught}, {age(manifest)} old")
-    endpoint = _with_model(config.user, directory, "input")
+    about = f"{taught}, {age(manifest)} old"
+    inputs["input"] = Input(str(directory), _identity_of(directory, manifest, "input"), about)
+    endpoint = _with_model(config.user, directory)
     return Manner.of_run(manifest.made_from), str(manifest.made_from["model.name"]), endpoint
 
 
 def _told(config: SimulateConfig, inputs: dict[str, Input]) -> tuple[Manner, str, Endpoint]:
     manner = Manner(config.method.name, thinks=config.method.thoughts)
-    if config.user.model is not None:  # somebody's, named by hand
-        return manner, config.user.model, config.user
+    is_ours = config.user.backend in ("vllm", "hf")
+    named = config.user.model
+    if named is not None:
+        if named in group_options("model"):
+            file = CONF / "model" / f"{named}.yaml"
+            is_tuned = yaml_value(file, "tuned") == "true"
+            _check_tuned(named, "user.model", yaml_value(file, "instruct"), config, is_tuned=is_tuned)
+        if is_ours:
+            found = weights.find(named, "user.model")
+            inputs["model"] = Input(named, found.identity, "is told to play the person")
+        return manner, named, config.user
     model = config.model
-    if not model.tuned and config.untuned == "refuse":
-        tuned = f"model={model.instruct}" if model.instruct else "one that does"
-        raise ThinkusError(
-            f"model: {model.name} follows no instructions, so it cannot be told to play a person; use {tuned}, "
-            "or untuned=allow to try it all the same"
-        )
-    if config.user.backend in ("vllm", "hf"):
+    _check_tuned(model.name, "model", model.instruct, config, is_tuned=model.tuned)
+    if is_ours:
         found = weights.locate(model.name, model.source, model.weights, "model")
         inputs["model"] = Input(model.name, found.identity, "is told to play the person")
     name = str(model.weights) if model.source == "hub" else model.name
     return manner, model.name, config.user.model_copy(update={"model": name})
 
 
+def _check_tuned(
+    name: str, key: str, instruct: str | None, config: SimulateConfig, *, is_tuned: bool
+) -> None:
+    if is_tuned or config.untuned == "allow":
+        return
+    sister = f"{key}={instruct}" if instruct else "one that does"
+    raise ThinkusError(
+        f"{key}: {name} follows no instructions, so it cannot be told to play a person; use {sister}, "
+        "or untuned=allow to try it all the same"
+    )
+
+
 def _classifier(config: SimulateConfig, root: Path, inputs: dict[str, Input]) -> tuple[Endpoint, float]:
     name = config.ending_run or f"ending-{config.model.name}-{config.data.name}"
     remedy = (
-        f"thinkus sft method=ending model={config.model.name} data={config.data.name} (or ending=simulator)"
+        f"thinkus sft method=ending model={config.model.name} data={config.data.name} "
+        "(or name one with ending_run=, or use ending=simulator)"
     )
     directory, manifest = input_run(root, run_reference("sft", name), remedy, "ending_run")
-    if _method_of(directory, manifest, "ending_run") != "ending":
+    if method_of(directory, manifest, "ending_run") != "ending":
         raise ThinkusError(f"ending_run: {directory} is no classifier of endings; make one: {remedy}")
-    inputs["ending_run"] = Input(str(directory), input_identity(manifest), f"classifier, {age(manifest)} old")
+    about = f"classifier, {age(manifest)} old"
+    inputs["ending_run"] = Input(str(directory), _identity_of(directory, manifest, "ending_run"), about)
     if config.classifier.backend not in ("vllm", "hf", "openai"):
         raise ThinkusError(
             f"classifier: {config.classifier.backend} does not say how likely a word is; use classifier=vllm or hf"
         )
-    return _with_model(config.classifier, directory, "ending_run"), float(
-        manifest.counts["ending"]["threshold"]
-    )
+    return _with_model(config.classifier, directory), float(manifest.counts["ending"]["threshold"])
 
 
-def _method_of(directory: Path, manifest: Manifest, key: str) -> str:
+def method_of(directory: Path, manifest: Manifest, key: str) -> str:
     if manifest.stage != "sft":
         raise ThinkusError(f"{key}: {directory} is a run of {manifest.stage}; name one of sft")
     return str(manifest.made_from["method.name"])
 
 
-def _with_model(endpoint: Endpoint, run: Path, key: str) -> Endpoint:
+def _identity_of(directory: Path, manifest: Manifest, key: str) -> str:
+    """Of a run's own and of what it learnt: a training that is bounded by time never learns the same twice."""
+    if manifest.prompts.get(SITUATION) != prompts.load(SITUATION).digest:
+        raise ThinkusError(
+            f"{key}: {directory} was trained with another prompts/{SITUATION}.md, and would not know this page; "
+            "restore that file, or train again"
+        )
+    return f"{manifest.identity[:32]}{weights.find(str(directory), key).identity[:32]}"
+
+
+def _with_model(endpoint: Endpoint, run: Path) -> Endpoint:
     """Whatever loads it here loads the run's; a server elsewhere has its own name for it."""
     if endpoint.backend in ("vllm", "hf") and endpoint.model is None:
-        weights.find(str(run), key)
         return endpoint.model_copy(update={"model": str(run)})
     return endpoint
 

@@ -58,7 +58,7 @@ class Manner(NamedTuple):
     @property
     def leaves_by(self) -> str:
         """What it writes when it leaves, where that is not nothing."""
-        return LEAVES if self.method == "prompt" else ""
+        return LEAVES if self.method in TOLD else ""
 
     def thinking(self, lines: Sequence[Line]) -> Thinking:
         if not self.thinks:

@@ -8,10 +8,10 @@ from rich.text import Text
 from thinkus.records import Conversation, Dialogue, SpokenTurn
 from thinkus.terminal import background, beside, headline, turn, wrapped
 from thinkus.user.scene import lines_of
+from thinkus.user.words import LEAVES
 
 MOST_LINES = 12
 MOST_LINES_OF_REPLIES = 6
-LEAVES = "(leaves)"
 
 
 def show_simulation(record: Conversation, console: Console, most: int = sys.maxsize) -> int:
@@ -37,7 +37,9 @@ def show_simulation(record: Conversation, console: Console, most: int = sys.maxs
     return len(shown)
 
 
-def show_dialogue(dialogue: Dialogue, console: Console, most: int = sys.maxsize) -> int:
+def show_dialogue(
+    dialogue: Dialogue, console: Console, most: int = sys.maxsize, *, is_whole: bool = True
+) -> int:
     """A live conversation; how many exchanges were shown."""
     if most <= 0:
         return 0
@@ -50,7 +52,7 @@ def show_dialogue(dialogue: Dialogue, console: Console, most: int = sys.maxsize)
         show_turn(exchange.person, console)
         if exchange.reply is not None:
             _print("assistant", exchange.reply.content, console, MOST_LINES_OF_REPLIES)
-    if len(shown) == len(dialogue.exchanges):
+    if is_whole and len(shown) == len(dialogue.exchanges):
         why = f" ({dialogue.why})" if dialogue.why else ""
         console.print(Text(f"ended by {dialogue.ended_by.replace('_', ' ')}{why}", "dim"))
     return max(1, len(shown))

@@ -14,7 +14,7 @@ from thinkus.llm.forms import Odds
 from thinkus.records import Dialogue, EndedBy, Exchange, Failure, Reply, Simulated, SpokenTurn
 from thinkus.user.samples import CONTINUES, ENDS
 from thinkus.user.scene import Line, Manner, Scenario, as_the_assistant_sees, within_window
-from thinkus.user.thinking_user import TAKES, Silent, ThinkingUser
+from thinkus.user.thinking_user import MOST_ATTEMPTS, TAKES, Silent, ThinkingUser
 from thinkus.user.turns import Chosen, failure_of, no_scenario
 from thinkus.user.writing import Occasion
 
@@ -29,12 +29,12 @@ class Assistant:
         self._max_retries = max_retries
         self._first_take = seed * TAKES
 
-    async def reply(self, lines: Sequence[Line], item: str, talk: int) -> Reply | Unanswered:
+    async def reply(self, lines: Sequence[Line], item: str, talk: int, start: int = 0) -> Reply | Unanswered:
         """An empty one is asked for again. Talks do not share replies, not even to the same words."""
-        start, completions = 0, list[Completion]()
+        completions: list[Completion] = []
         outcome: Outcome = Unanswered(kind=Kind.EMPTY, detail="")
         for attempt in range(self._max_retries + 1):
-            take = self._first_take + talk * (self._max_retries + 1) + attempt
+            take = self._first_take + talk * MOST_ATTEMPTS + attempt
             outcome, start = await within_window(partial(self._asked, item, take), lines, start)
             if outcome.completion is not None:
                 completions.append(outcome.completion)
@@ -113,7 +113,9 @@ class Talks:
         failure: Failure | None = None
         end: End | None = None
         while end is None:
-            spoken = await self._user.speak(Occasion(scenario, lines, item), may_leave=self._person_may_leave)
+            start = 2 * exchanges[-1].person.dropped if exchanges else 0
+            occasion = Occasion(scenario, lines, item, start)
+            spoken = await self._user.speak(occasion, may_leave=self._person_may_leave)
             if isinstance(spoken, Silent):
                 end = End("person_failed", _why(spoken.wrong, spoken.detail))
                 failure = failure_of(item, len(exchanges), spoken)
@@ -123,7 +125,7 @@ class Talks:
                 exchanges.append(Exchange(spoken))
                 end = End("simulator")
                 break
-            exchange, end = await self._answered(scenario, spoken, lines, chosen)
+            exchange, end = await self._answered(scenario, spoken, lines, exchanges, chosen)
             exchanges.append(exchange)
             if exchange.reply is not None:
                 lines.append(Line("assistant", exchange.reply.content))
@@ -149,10 +151,16 @@ class Talks:
         return dialogue, failure
 
     async def _answered(
-        self, scenario: Scenario, spoken: SpokenTurn, lines: Sequence[Line], chosen: Chosen
+        self,
+        scenario: Scenario,
+        spoken: SpokenTurn,
+        lines: Sequence[Line],
+        exchanges: Sequence[Exchange],
+        chosen: Chosen,
     ) -> tuple[Exchange, End | None]:
         item = chosen.conversation.id
-        reply = await self._assistant.reply(lines, item, chosen.number)
+        last = exchanges[-1].reply if exchanges else None
+        reply = await self._assistant.reply(lines, item, chosen.number, 2 * last.dropped if last else 0)
         if isinstance(reply, Unanswered):
             return Exchange(spoken), End("assistant_failed", _why(reply.kind, reply.detail))
         if self._classifier is None:

@@ -32,8 +32,8 @@ class Tally:
         self.dropped += turn.dropped > 0
 
     def add_dialogue(self, dialogue: Dialogue | None, failure: Failure | None) -> None:
-        if failure is not None:
-            self.failed[failure.reason] += 1
+        if failure is not None and (dialogue is None or dialogue.ended_by == "person_failed"):
+            self.failed[failure.reason] += 1  # of the others the endings tell
         if dialogue is None:
             return
         self.items += 1
@@ -41,7 +41,9 @@ class Tally:
         self.turns += dialogue.ended_by == "person_failed"
         for exchange in dialogue.exchanges:
             self.add(exchange.person)
-            self.cut_replies += exchange.reply is not None and exchange.reply.is_cut
+            if exchange.reply is not None:
+                self.cut_replies += exchange.reply.is_cut
+                self.dropped += exchange.reply.dropped > 0
 
     def counts(self, answers: Counter[str], closed: int) -> dict[str, Any]:
         """For the run's manifest; the parts of a run add up."""
@@ -77,7 +79,7 @@ def print_tally(counts: Mapping[str, Any], usage: Usage, *, decode: str) -> None
         table.add_row(f"  - {_words(wrong)}", f"{count:,}", _share(count, counts["answers"]))
     for key, label in (
         ("closed", "thoughts and words ended by guided decoding"),
-        ("truncated", "turns with a shortened history"),
+        ("truncated", "turns and replies with a shortened history"),
         ("cut_replies", "replies cut by max_tokens"),
     ):
         if counts[key]:

@@ -12,6 +12,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import count
@@ -29,7 +30,7 @@ from thinkus.llm.models import Models
 from thinkus.paths import expanded
 from thinkus.records import Simulated, SpokenTurn
 from thinkus.runs import Usage, input_run, run_reference
-from thinkus.user.cast import USER, Cast, cast
+from thinkus.user.cast import USER, Cast, cast, method_of
 from thinkus.user.scene import Line, Manner, Scenario
 from thinkus.user.words import Turn, Unreadable, Wrong, read
 from thinkus.user.writing import Occasion, Writing
@@ -37,6 +38,8 @@ from thinkus.user.writing import Occasion, Writing
 T = TypeVar("T")
 TAKES = 2**32
 """So many takes has a seed; no other seed's are the same."""
+MOST_ATTEMPTS = 128
+"""So many takes has a turn, however often it may be asked for again."""
 
 
 class Silent(NamedTuple):
@@ -84,13 +87,15 @@ class ThinkingUser:
         """
         from thinkus import compose
 
-        directory, manifest = input_run(expanded("outputs"), run_reference("sft", str(run)), "thinkus sft")
+        said = dict(word.split("=", 1) for word in words if "=" in word)
+        root = expanded(said.get("root", "outputs"))
+        directory, manifest = input_run(root, run_reference("sft", str(run)), "thinkus sft", "run")
+        path = str(directory.absolute()).replace('"', '\\"')
         usual = [
-            f"input={directory.absolute()}",
-            f"method={manifest.made_from.get('method.name')}",
+            f'input="{path}"',
+            f"method={method_of(directory, manifest, 'run')}",
             f"user={'vllm' if facts.visible_gpus() else 'hf'}",
         ]
-        said = {word.partition("=")[0] for word in words}
         words = (*(word for word in usual if word.partition("=")[0] not in said), *words)
         (job,) = compose.jobs("simulate", words, sweep=False)
         assert isinstance(job.config, SimulateConfig)
@@ -115,12 +120,17 @@ class ThinkingUser:
         the `user`. NoTurn where nothing could be read. The same question again may have another answer.
         """
         assert self._home is not None, "made by from_run or from_config only"
+        return _turn(self._home.wait(self._next(messages, scenario)))
+
+    def spoken(self, messages: Sequence[Mapping[str, str]], scenario: Scenario) -> SpokenTurn:
+        """`next`, with what it took."""
+        assert self._home is not None, "made by from_run or from_config only"
         return self._home.wait(self._next(messages, scenario))
 
     async def anext(self, messages: Sequence[Mapping[str, str]], scenario: Scenario) -> Turn:
         """`next` for who has an event loop; many may be under way."""
         assert self._home is not None, "made by from_run or from_config only"
-        return await asyncio.wrap_future(self._home.started(self._next(messages, scenario)))
+        return _turn(await asyncio.wrap_future(self._home.started(self._next(messages, scenario))))
 
     def close(self) -> None:
         if self._home is not None:
@@ -134,18 +144,26 @@ class ThinkingUser:
     ) -> None:
         self.close()
 
-    async def _next(self, messages: Sequence[Mapping[str, str]], scenario: Scenario) -> Turn:
-        lines = self._remembered(scenario, _lines(messages))
-        if not (scenario.scenario.strip() and scenario.motivation.strip()):
+    async def _next(self, messages: Sequence[Mapping[str, str]], scenario: Scenario) -> SpokenTurn:
+        if not (isinstance(scenario, tuple) and len(scenario) == 2 and all(map(_is_text, scenario))):
             raise ThinkusError(
-                "scenario: its scenario or its motivation is empty; both are what the person goes by"
+                f"scenario: must be Scenario(scenario, motivation), two texts that are not empty (got {scenario!r:.80})"
+            )
+        scenario = Scenario(*scenario)
+        lines = self._remembered(scenario, _lines(messages))
+        if self.manner.keeps_thoughts and any(
+            line.thought is None for line in lines[2:] if line.who == "person"
+        ):
+            raise ThinkusError(
+                "messages: hold words that this user did not say itself; it is shown its earlier thoughts "
+                "(history=thoughts), and there are none"
             )
         spoken = await self.speak(Occasion(scenario, lines, "next"), take=next(self._calls))
         if isinstance(spoken, Silent):
             self._engine.check()
             raise NoTurn(spoken)
         self._thoughts[scenario, (*_bare(lines), Line("person", spoken.utterance))] = spoken.thought
-        return Turn(spoken.thought, spoken.utterance, spoken.ended)
+        return spoken
 
     def _remembered(self, scenario: Scenario, lines: Sequence[Line]) -> list[Line]:
         """With the thoughts of this user's own earlier turns, which are not in what the assistant sees."""
@@ -161,7 +179,7 @@ class ThinkingUser:
         wrongs: list[str] = []
         unread = Unreadable(Wrong.EMPTY, "")
         writing = Writing(self._engine, self.manner, occasion, is_guided=self.by.decode == "guided")
-        first_take = self._seed * TAKES + take * (self._max_retries + 1)
+        first_take = self._seed * TAKES + take * MOST_ATTEMPTS
         for attempt in range(self._max_retries + 1):
             text = await writing.written(first_take + attempt)
             if isinstance(text, Failure) and text.kind is not Kind.CUT:
@@ -190,6 +208,23 @@ class ThinkingUser:
         return turn
 
 
+def _turn(spoken: SpokenTurn) -> Turn:
+    return Turn(spoken.thought, spoken.utterance, spoken.ended)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and _is_unicode(value)
+
+
+def _is_unicode(text: str) -> bool:
+    """Not what a file or a terminal in another encoding was read as."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _spoken(turn: Turn, occasion: Occasion, writing: Writing, wrongs: Sequence[str]) -> SpokenTurn:
     last = writing.completions[-1]
     return SpokenTurn(
@@ -212,10 +247,11 @@ def _lines(messages: Sequence[Mapping[str, str]]) -> list[Line]:
     lines = []
     for place, message in enumerate(messages):
         wanted = ("user", "assistant")[place % 2]
-        if message.get("role") != wanted or not isinstance(message.get("content"), str):
+        content = message.get("content") if isinstance(message, Mapping) else None
+        if content is None or message.get("role") != wanted or not _is_unicode(str(content)):
             raise ThinkusError(
                 f"messages[{place}]: must be {{'role': '{wanted}', 'content': TEXT}}, the person (user) and the "
-                f"assistant in turns (got role {message.get('role')!r})"
+                f"assistant in turns (got {message!r:.80})"
             )
         lines.append(Line("person" if wanted == "user" else "assistant", message["content"]))
     if len(lines) % 2:
@@ -253,7 +289,7 @@ class _Home:
         engine = models.engine(players.endpoints[USER], USER, config.concurrency)
         return await self._stack.enter_async_context(engine), players
 
-    def started(self, work: Coroutine[Any, Any, T]) -> "asyncio.Future[T] | Any":
+    def started(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         if self._loop.is_closed():
             work.close()
             raise ThinkusError("user: is closed; make it again with from_run")
@@ -262,11 +298,10 @@ class _Home:
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         pending = self.started(work)
         try:
-            result: T = pending.result()
+            return pending.result()
         except BaseException:
             pending.cancel()
             raise
-        return result
 
     def close(self) -> None:
         if not self._loop.is_closed():

@@ -79,7 +79,7 @@ _MARKER = re.compile(
 """With a capital: people paste code, in which `user:` is a key."""
 _OF_ITSELF = r"(?=\s*(?:[.,;:!]|\Z|and\b|so\b|but\b|here\b|that\b|designed|created|developed|trained|made))"
 _INVERSION = re.compile(
-    r"\b(?:as an? (?:ai (?:language )?(?:model|assistant)|large language model)\b|as an ai,? i\b"
+    r"\b(?:as an? (?:ai(?: (?:language )?model| assistant)?|large language model),? (?:i|my)\b"
     rf"|i(?:'| a)m (?:just |only )?an? (?:(?:ai|virtual)(?: assistant| (?:language )?model| chatbot)?"
     rf"|(?:large )?language model){_OF_ITSELF}"
     r"|how (?:can|may) i (?:help|assist) you|(?:i'd|i would) be (?:happy|glad) to (?:help|assist)"
@@ -106,7 +106,7 @@ def read(text: str, *, thinking: Thinking, leaves_by: str = "", secrets: Iterabl
         raise Unreadable(Wrong.BROKEN_TAGS, "a tag stands within the words")
     if thought == "":
         raise Unreadable(Wrong.EMPTY_THOUGHT, "there is nothing between the tags")
-    if not seen and (utterance or leaves_by):
+    if not seen and (utterance or (leaves_by and thought is None)):
         raise Unreadable(Wrong.EMPTY, "there is nothing to be seen")
     if leaves_by and leaves_by in seen.lower():
         if seen.lower() == leaves_by:

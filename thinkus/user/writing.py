@@ -20,6 +20,8 @@ class Occasion(NamedTuple):
     lines: Sequence[Line]
     item: str
     """For whom the answer is kept, such as a conversation's id; the model does not see it."""
+    start: int = 0
+    """Of the lines that are known to fit its window."""
 
 
 class Writing:
@@ -27,7 +29,7 @@ class Writing:
         self._engine, self._manner, self._occasion = engine, manner, occasion
         self._is_guided = is_guided
         self.completions: list[Completion] = []
-        self.start = 0
+        self.start = occasion.start
         """Of the lines that the window holds."""
         self.closed = 0
         """Texts of the last attempt that would have gone on, and were ended here."""
@@ -43,7 +45,8 @@ class Writing:
         if isinstance(thought, Failure):
             return thought
         opened = f"{THOUGHT}{thought.strip()}{END_OF_THOUGHT}"
-        words = await self._asked(Opened(opened), take)  # with a tag in them, they are still the thought
+        # Another thought ends the words. What stands before a closing tag would still be the thought.
+        words = await self._asked(Opened(opened, (THOUGHT,)), take)
         self.raw = opened + self.raw
         return opened + words if isinstance(words, str) else words
 
