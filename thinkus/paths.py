@@ -37,5 +37,5 @@ def without_home(text: Path | str) -> str:
     homes = {str(Path.home()), str(Path.home().resolve())} - {"/"}
     shown = str(text)
     for home in sorted(homes, key=len, reverse=True):
-        shown = re.sub(rf"{re.escape(home)}(?=/|$|[\s;:,)])", "~", shown)
+        shown = re.sub(rf"(?<![\w.~/-]){re.escape(home)}(?=/|$|[\s;:,)])", "~", shown)
     return shown

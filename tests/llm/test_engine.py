@@ -422,3 +422,23 @@ def test_a_mistake_in_what_is_asked_lets_what_is_under_way_end(tmp_path: Path) -
             assert (await store.spent()).input_tokens == 10
 
     asyncio.run(run())
+
+
+def test_a_model_that_cannot_be_opened_is_tried_once_however_many_wait(tmp_path: Path) -> None:
+    """A server takes half a minute to find out; a hundred who wait must not each start one."""
+    opened = 0
+
+    class Broken(Scripted):
+        async def open(self) -> None:
+            nonlocal opened
+            opened += 1
+            await asyncio.sleep(0.01)
+            raise ThinkusError("annotator: it does not fit")
+
+    async def run() -> None:
+        async with engine(Broken(echo), tmp_path) as (one, _):
+            with pytest.raises(ThinkusError, match=r"^annotator: it does not fit$"):
+                await collected(one, [request(str(number)) for number in range(50)])
+
+    asyncio.run(run())
+    assert opened == 1

@@ -213,8 +213,12 @@ class Engine:
     async def _open(self) -> None:
         """As late as can be: who only reads what is stored needs no key and no server."""
         async with self._opening:
+            self.check()  # whoever waited need not try what has just failed
             if not self._is_open:
-                await self._backend.open()
+                try:
+                    await self._backend.open()
+                except ThinkusError as error:
+                    raise self._stop(str(error)) from None
                 self._is_open = True
 
     def _is_final(self, failure: AttemptFailed, tries: int, refusals: int) -> bool:

@@ -148,7 +148,8 @@ class _Stage:
 
     @property
     def at_once(self) -> int:
-        return self._engines[USER].at_once
+        """Talks go from one side to the other: as many as keep all of them busy."""
+        return sum(engine.at_once for engine in self._engines.values())
 
     async def speak_at(self, position: Position) -> SpokenTurn | Silent:
         scenario = position.chosen.scenario
