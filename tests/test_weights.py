@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from thinkus import facts
+from thinkus import facts, weights
 from thinkus.errors import ThinkusError
 from thinkus.files import sha256_of
 from thinkus.weights import CHAT_TEMPLATE, LONG_AGO_S, Recipe, find, load_tokenizer
@@ -195,6 +195,26 @@ def test_a_folder_is_known_by_what_matters_in_it(tmp_path: Path, monkeypatch: py
         assert find("outputs/sft/x").identity != found.identity
         shutil.copy(folder / file, copy / file)
     assert find("outputs/sft/x").identity == found.identity
+
+
+def test_weights_are_read_once_while_they_stay_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def noted(file: Path) -> str:
+        read.append(file.name)
+        return sha256_of(file)
+
+    monkeypatch.setattr(weights, "sha256_of", noted)
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text(name)
+    known = find(str(tmp_path)).identity
+    assert find(str(tmp_path)).identity == known
+    assert sorted(read) == ["config.json", "model.safetensors"]
+    (tmp_path / "model.safetensors").write_text("other weights")
+    assert find(str(tmp_path)).identity != known
+    assert len(read) == 3
 
 
 def test_the_hub_cache_is_looked_into(hub: Path) -> None:
