@@ -89,10 +89,10 @@ def chat(config: SimulateConfig, *, shows_thoughts: bool, save: str | None) -> N
     target = None if save is None else _writable(expanded(save))
     with suppress(EOFError, KeyboardInterrupt):
         _bind_keys()
-        conversation, scenario = _chosen(config, console)
-        began = now()
         say("chat: the model is being made ready")
         with ThinkingUser.from_config(config) as user:
+            conversation, scenario = _chosen(config, console)
+            began = now()
             held = Chat(user, shows_thoughts=shows_thoughts, console=console)
             headline((user.by.method, user.by.model), console)
             console.print(background(*scenario))
