@@ -57,6 +57,14 @@ def test_what_cannot_matter_in_a_mode_is_in_neither_name_nor_identity() -> None:
     assert identity("simulate", *by_person, "classifier=hf") == identity("simulate", *by_person)
 
 
+def test_a_corpus_with_a_name_of_ones_own_is_what_is_tried_on() -> None:
+    own = ["data=jsonl", "data.name=helpdesk"]
+    assert name("simulate", *own) == "thinkingus-llama8b-helpdesk.helpdesk.offline"
+    assert name("simulate", *own, "eval=wildchat") == "thinkingus-llama8b-helpdesk.wildchat.offline"
+    assert name("simulate", *own, "eval.name=other") == "thinkingus-llama8b-helpdesk.other.offline"
+    assert name("simulate", "eval=jsonl") == "thinkingus-llama8b-lmsys.jsonl.offline"
+
+
 def test_a_user_has_the_name_of_the_run_that_taught_it() -> None:
     assert name("simulate", "input=outputs/sft/mine/").startswith("mine.lmsys.offline")
     assert name("simulate", "method=prompt", "model=llama8b_instruct").startswith(

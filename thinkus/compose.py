@@ -197,6 +197,10 @@ def _job(stage: str, words: Sequence[str]) -> Job:
         if not {"annotator", "experiment"} & {o.key_or_group for o in overrides.values()}:
             words = [*words, f"annotator={usual_groups['annotator']}"]
             with_groups = _composed(stage, [*chosen, words[-1]], mistakes)
+    if "eval" in usual_groups and not {"eval", "eval.name"} & {o.key_or_group for o in overrides.values()}:
+        # What is tried on is what was trained on, also where that has a name of one's own.
+        named = [o.value() for o in overrides.values() if o.key_or_group == "data.name"]
+        words = [*words, *(f"eval.name={name}" for name in named[-1:])]
     known = _keys(with_groups)
     for word, override in overrides.items():
         key = override.key_or_group
