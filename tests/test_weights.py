@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from thinkus import facts, weights
+from thinkus import facts, files
 from thinkus.errors import ThinkusError
 from thinkus.files import sha256_of
 from thinkus.weights import CHAT_TEMPLATE, LONG_AGO_S, Recipe, find, load_tokenizer
@@ -206,7 +206,7 @@ def test_weights_are_read_once_while_they_stay_the_same(
         read.append(file.name)
         return sha256_of(file)
 
-    monkeypatch.setattr(weights, "sha256_of", noted)
+    monkeypatch.setattr(files, "sha256_of", noted)
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_text(name)
     known = find(str(tmp_path)).identity

@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,3 +77,14 @@ def of_the_machine(error: BaseException, where: Path | None = None) -> str | Non
         return None
     what = without_home(error.filename or where or "output")
     return f"{what}: {(error.strerror or '').lower()}; mend that, the same command goes on"
+
+
+def known_sha256_of(path: Path) -> str:
+    """Read once while the file stays the same: large weights take half a minute, and are asked for again and again."""
+    now = path.stat()
+    return _sha256_while(path.absolute(), now.st_size, now.st_mtime_ns)
+
+
+@cache
+def _sha256_while(path: Path, _size: int, _changed_ns: int) -> str:
+    return sha256_of(path)

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from thinkus import facts
 from thinkus.console import say
 from thinkus.errors import ThinkusError, did_you_mean
-from thinkus.files import UNFINISHED, sha256_of, sync_directory
+from thinkus.files import UNFINISHED, known_sha256_of, sync_directory
 from thinkus.help import yaml_value
 from thinkus.paths import CONF, expanded, group_options, without_home
 
@@ -216,16 +216,8 @@ def _in_folder(folder: Path, name: str, where: str) -> Weights:
         raise ThinkusError(f"{where}: {name} is not complete: it lacks {missing}; get it again")
     digest = hashlib.sha256()
     for file in sorted(file for file in folder.iterdir() if _MATTERS.fullmatch(file.name) and file.is_file()):
-        facts_now = file.stat()
-        content = _content_of(file, facts_now.st_size, facts_now.st_mtime_ns)
-        digest.update(f"{file.name}\0{content}\n".encode())
+        digest.update(f"{file.name}\0{known_sha256_of(file)}\n".encode())
     return Weights(folder, name, digest.hexdigest())
-
-
-@cache
-def _content_of(file: Path, size: int, changed_ns: int) -> str:
-    """Read once while it stays the same: large weights take half a minute, and are asked for again and again."""
-    return sha256_of(file)
 
 
 def _on_hub(name: str) -> Weights:
