@@ -103,7 +103,7 @@ class Scene(NamedTuple):
                 talks = Talks(
                     ThinkingUser(person, self.manner, by, max_retries=self.max_retries, seed=self.seed),
                     Assistant(assistant, max_retries=self.max_retries, seed=self.seed),
-                    classifier, ending=self.ending, max_turns=3, by=by, assistant_name="a",
+                    classifier, ending=self.ending, max_turns=3, assistant_name="a",
                 )  # fmt: skip
                 return await asyncio.gather(*map(talks.hold, chosen))
 

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ async def _preview(
                 turns = {
                     position.turn: await stage.speak_at(position) for position in islice(positions(one), left)
                 }
-                record, failures = as_record(one.conversation, stage.by, turns)
+                record, failures = as_record(one.conversation, stage.user.by, turns)
                 left -= showing.show_simulation(record, console, left) + len(failures)
                 silent: list[Failure] = failures
             else:
@@ -140,7 +140,6 @@ class _Stage:
     def __init__(
         self, config: SimulateConfig, players: Cast, engines: Mapping[str, Engine], models: Models
     ) -> None:
-        self.by = players.by
         self._config, self._players, self._engines, self._models = config, players, engines, models
         self.user = ThinkingUser(
             engines[USER], players.manner, players.by, max_retries=config.max_retries, seed=config.seed
@@ -169,7 +168,6 @@ class _Stage:
             None if threshold is None else Classifier(self._engines[CLASSIFIER], threshold),
             ending=config.ending,
             max_turns=max_turns,
-            by=self.by,
             assistant_name=self._players.assistant_name,
         )
 
@@ -210,7 +208,7 @@ async def _simulate(config: SimulateConfig, run: Run, chosen: Sequence[Chosen]) 
     tally = Tally()
     with gathered(run) as rows:
         async with _stage(config, run) as stage:
-            speak = _replay_all if config.mode == "offline" else _talk_all
+            speak = _speak_everywhere if config.mode == "offline" else _hold_all
             await speak(config, chosen, stage, rows, tally)
             stage.check()
             stage.say_summary()
@@ -222,27 +220,31 @@ async def _simulate(config: SimulateConfig, run: Run, chosen: Sequence[Chosen]) 
     return counts
 
 
-async def _replay_all(
+async def _speak_everywhere(
     config: SimulateConfig, chosen: Sequence[Chosen], stage: _Stage, rows: Gathered, tally: Tally
 ) -> None:
     """A conversation's turns in their order and together, so that a server's cache holds their beginning."""
     spoken: dict[int, dict[int, SpokenTurn | Silent]] = defaultdict(dict)
+
+    def take(position: Position, turn: SpokenTurn | Silent) -> None:
+        one = position.chosen
+        tally.add(turn)
+        spoken[one.number][position.turn] = turn
+        if len(spoken[one.number]) > one.conversation.user_turns:
+            record, failures = as_record(one.conversation, stage.user.by, spoken.pop(one.number))
+            rows.add(one.number, [record], failures)
+            tally.items += 1
+
     size = sum(one.conversation.user_turns + 1 for one in chosen)
     every = (position for one in chosen for position in positions(one))
-    spoken_at = each(every, stage.speak_at, stage.at_once)
     with bar("simulate", size, stage.note) as move:
-        async for position, turn in spoken_at:
-            one = position.chosen
-            tally.add(turn)
-            spoken[one.number][position.turn] = turn
-            if len(spoken[one.number]) > one.conversation.user_turns:
-                record, failures = as_record(one.conversation, stage.by, spoken.pop(one.number))
-                rows.add(one.number, [record], failures)
-                tally.items += 1
-            move()
+        async with aclosing(each(every, stage.speak_at, stage.at_once)) as spoken_at:
+            async for position, turn in spoken_at:
+                take(position, turn)
+                move()
 
 
-async def _talk_all(
+async def _hold_all(
     config: SimulateConfig, chosen: Sequence[Chosen], stage: _Stage, rows: Gathered, tally: Tally
 ) -> None:
     if config.shard is None and len(chosen) < config.n_scenarios:
@@ -251,10 +253,11 @@ async def _talk_all(
         )
     talks = stage.talks(config.max_turns)
     with bar("simulate", len(chosen), stage.note) as move:
-        async for one, (dialogue, failure) in each(chosen, talks.hold, stage.at_once):
-            rows.add(one.number, [dialogue] if dialogue else [], [failure] if failure else [])
-            tally.add_dialogue(dialogue, failure)
-            move()
+        async with aclosing(each(chosen, talks.hold, stage.at_once)) as held:
+            async for one, (dialogue, failure) in held:
+                rows.add(one.number, [dialogue] if dialogue else [], [failure] if failure else [])
+                tally.add_dialogue(dialogue, failure)
+                move()
 
 
 def _chosen(config: SimulateConfig, read: Path) -> list[Chosen]:

@@ -30,7 +30,7 @@ def show_simulation(record: Conversation, console: Console, most: int = sys.maxs
         place = len(lines) if is_last else places[spoken.turn]
         if place:
             _print("assistant", lines[place - 1].words, console, MOST_LINES_OF_REPLIES)
-        show_turn(spoken, console)
+        _print_turn(spoken, console)
         real = LEAVES if is_last else lines[place].words
         for line in beside(Text("really", "dim"), [Text(one, "dim") for one in wrapped(real, console)]):
             console.print(line)
@@ -49,7 +49,7 @@ def show_dialogue(
     shown = dialogue.exchanges[:most]
     for exchange in shown:
         console.print()
-        show_turn(exchange.person, console)
+        _print_turn(exchange.person, console)
         if exchange.reply is not None:
             _print("assistant", exchange.reply.content, console, MOST_LINES_OF_REPLIES)
     if is_whole and len(shown) == len(dialogue.exchanges):
@@ -58,10 +58,9 @@ def show_dialogue(
     return max(1, len(shown))
 
 
-def show_turn(spoken: SpokenTurn, console: Console, *, with_thought: bool = True) -> None:
+def _print_turn(spoken: SpokenTurn, console: Console) -> None:
     words = spoken.utterance or LEAVES
-    thought = spoken.thought if with_thought else None
-    for line in turn("person", words, console, thought=thought, most_lines=MOST_LINES):
+    for line in turn("person", words, console, thought=spoken.thought, most_lines=MOST_LINES):
         console.print(line)
 
 

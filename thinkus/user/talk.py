@@ -11,12 +11,12 @@ from thinkus.llm.engine import Engine
 from thinkus.llm.exchange import Answer, Completion, Kind, Outcome, Request
 from thinkus.llm.exchange import Failure as Unanswered
 from thinkus.llm.forms import Odds
-from thinkus.records import Dialogue, EndedBy, Exchange, Failure, Reply, Simulated, SpokenTurn
+from thinkus.records import Dialogue, EndedBy, Exchange, Failure, Reply, SpokenTurn
 from thinkus.user.samples import CONTINUES, ENDS
 from thinkus.user.scene import Line, Manner, Scenario, as_the_assistant_sees, within_window
 from thinkus.user.thinking_user import MOST_ATTEMPTS, TAKES, Silent, ThinkingUser
 from thinkus.user.turns import Chosen, failure_of, no_scenario
-from thinkus.user.writing import Occasion
+from thinkus.user.writing import Occasion, taken
 
 Ending = Literal["classifier", "simulator", "either", "none"]
 
@@ -46,10 +46,7 @@ class Assistant:
                     is_cut=is_cut,
                     attempts=attempt + 1,
                     dropped=start // 2,
-                    served_model=completions[-1].served_model,
-                    at=completions[-1].at,
-                    input_tokens=sum(one.input_tokens or 0 for one in completions),
-                    output_tokens=sum(one.output_tokens or 0 for one in completions),
+                    **taken(completions),
                 )
             if isinstance(outcome, Unanswered) and outcome.kind is not Kind.EMPTY and not is_cut:
                 return outcome
@@ -94,13 +91,12 @@ class Talks:
         *,
         ending: Ending,
         max_turns: int,
-        by: Simulated,
         assistant_name: str,
     ) -> None:
         self._user, self._assistant, self._classifier = user, assistant, classifier
         self._person_may_leave = ending in ("simulator", "either")
         self._max_turns = max_turns
-        self._by, self._assistant_name = by, assistant_name
+        self._assistant_name = assistant_name
 
     async def hold(self, chosen: Chosen) -> tuple[Dialogue | None, Failure | None]:
         """One talk in the scenario of a conversation, and what it failed by, if it did."""
@@ -140,7 +136,7 @@ class Talks:
             source=conversation.source,
             scenario=scenario.scenario,
             motivation=scenario.motivation,
-            by=self._by,
+            by=self._user.by,
             assistant=self._assistant_name,
             exchanges=tuple(exchanges),
             ended_by=end.by,

@@ -33,7 +33,7 @@ from thinkus.runs import Usage, input_run, run_reference
 from thinkus.user.cast import USER, Cast, cast, method_of
 from thinkus.user.scene import Line, Manner, Scenario
 from thinkus.user.words import Turn, Unreadable, Wrong, read
-from thinkus.user.writing import Occasion, Writing
+from thinkus.user.writing import Occasion, Writing, taken
 
 T = TypeVar("T")
 TAKES = 2**32
@@ -226,7 +226,6 @@ def _is_unicode(text: str) -> bool:
 
 
 def _spoken(turn: Turn, occasion: Occasion, writing: Writing, wrongs: Sequence[str]) -> SpokenTurn:
-    last = writing.completions[-1]
     return SpokenTurn(
         turn=sum(line.who == "person" for line in occasion.lines),
         utterance=turn.utterance,
@@ -236,10 +235,7 @@ def _spoken(turn: Turn, occasion: Occasion, writing: Writing, wrongs: Sequence[s
         wrong=tuple(wrongs),
         closed=writing.closed,
         dropped=writing.start // 2,
-        served_model=last.served_model,
-        at=last.at,
-        input_tokens=sum(one.input_tokens or 0 for one in writing.completions),
-        output_tokens=sum(one.output_tokens or 0 for one in writing.completions),
+        **taken(writing.completions),
     )
 
 

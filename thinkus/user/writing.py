@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from thinkus.llm.engine import Engine
 from thinkus.llm.exchange import Answer, Completion, Failure, Kind, Outcome, Request
@@ -22,6 +22,16 @@ class Occasion(NamedTuple):
     """For whom the answer is kept, such as a conversation's id; the model does not see it."""
     start: int = 0
     """Of the lines that are known to fit its window."""
+
+
+def taken(completions: Sequence[Completion]) -> dict[str, Any]:
+    """For a row: what all attempts at a turn or a reply took, and which answer stands."""
+    return {
+        "served_model": completions[-1].served_model,
+        "at": completions[-1].at,
+        "input_tokens": sum(one.input_tokens or 0 for one in completions),
+        "output_tokens": sum(one.output_tokens or 0 for one in completions),
+    }
 
 
 class Writing:
