@@ -277,8 +277,10 @@ def test_a_run_that_is_not_there_is_found_under_a_longer_name(play: Playing, tmp
 
 def test_what_is_not_asked_is_not_looked_at(play: Playing) -> None:
     """Replayed, nobody answers and nobody ends it."""
-    play("assistant=openai_compatible", "classifier.backend=litellm", "ending_run=nobody")
-    play(*LIVE.split(), "ending=simulator", "classifier.backend=litellm", "ending_run=nobody")
+    offline = play("assistant=openai_compatible", "classifier.backend=litellm", "ending_run=nobody")
+    assert offline.endpoints.keys() == {USER}
+    live = play(*LIVE.split(), "ending=simulator", "classifier.backend=litellm", "ending_run=nobody")
+    assert live.endpoints.keys() == {USER, ASSISTANT}
 
 
 def test_guided_needs_a_server_that_goes_on_from_given_words(play: Playing) -> None:
