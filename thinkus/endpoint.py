@@ -47,7 +47,7 @@ class Endpoint(Schema):
     """A model that writes text, wherever it runs."""
 
     name: RunName
-    backend: Literal["openai", "litellm", "vllm", "hf", "recorded", "scripted"]
+    backend: Literal["openai", "litellm", "vllm", "hf", "encoder", "recorded", "scripted"]
     model: str | None
     api_base: Indifferent[str | None]
     api_key_env: Indifferent[str | None]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinkus.llm.forms import Choice, Json, Odds, OffForm, Opened
+from thinkus.llm.forms import Choice, Json, Near, Odds, OffForm, Opened
 
 
 class Turn(msgspec.Struct, forbid_unknown_fields=True):
@@ -146,3 +146,19 @@ def test_whatever_lacks_one_of_the_odds_is_off_form(text: str) -> None:
 def test_odds_survive_being_written() -> None:
     form = Odds(('"', "\u00e9"))
     assert set(json.loads(form.written({'"': -1.0, "\u00e9": -2.0}))) == set(form.options)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0.7327", 0.7327), ("-1.0000", -1.0), ("1.0000", 1.0), ("0", 0.0)]
+)
+def test_nearness_is_a_number_from_minus_one_to_one(text: str, expected: float) -> None:
+    assert Near().read(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "near", "1.0001", "-1.1", "nan", "NaN", "inf", "1e9", "true", "null", '"0.5"', "0.5 0.5", "\ud800"],
+)
+def test_anything_else_says_nothing_of_nearness(text: str) -> None:
+    with pytest.raises(OffForm, match=r"^is no number from -1 to 1$"):
+        Near().read(text)

@@ -23,7 +23,7 @@ from thinkus.endpoint import Sampling
 from thinkus.errors import ThinkusError
 from thinkus.llm import hf, network
 from thinkus.llm.exchange import Answer, AttemptFailed, Completion, Kind, Request
-from thinkus.llm.forms import Choice, Odds, Opened
+from thinkus.llm.forms import Choice, Near, Odds, Opened
 from thinkus.llm.hf import HuggingFace, batches
 from thinkus.llm.network import Network, Row
 from thinkus.records import Message
@@ -265,6 +265,11 @@ def test_what_the_context_does_not_hold_is_refused_before_any_work(tiny: str) ->
         return refused.value.detail
 
     assert opened(backend(tiny), use) == "32,745 tokens and 24 for the answer; the context holds 32,768"
+
+
+def test_a_language_model_is_not_asked_how_near_two_texts_are(tiny: str) -> None:
+    with pytest.raises(ThinkusError, match=r"^a language model does not say how near two texts are"):
+        opened(backend(tiny), lambda one: one.complete(request("a", form=Near())))
 
 
 def test_what_the_template_refuses_is_refused(changed: Callable[..., str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.llm.parts import request
 from thinkus.llm.exchange import Request
-from thinkus.llm.forms import Choice, Form, Json, Odds, Opened
+from thinkus.llm.forms import Choice, Form, Json, Near, Odds, Opened
 from thinkus.llm.keys import identity_of, key_of
 from thinkus.records import Message
 
@@ -37,6 +37,7 @@ class Other(msgspec.Struct):
         {"form": Json(One)},
         {"form": Opened("")},
         {"form": Odds(("a", "b"))},
+        {"form": Near()},
     ],
 )
 def test_what_the_model_sees_makes_another_key(change: dict[str, Any]) -> None:
@@ -48,6 +49,7 @@ def test_forms_count_by_what_they_say() -> None:
     forms = [
         Json(One),
         Json(Other),
+        Near(),
         *(kind(words) for kind in (Choice, Odds) for words in (("a",), ("b",), ("a", "b"), ("b", "a"))),
         *(Opened(begins, stops) for begins in ("", "a", "a ") for stops in ((), ("a",), ("a", "b"))),
     ]
@@ -83,6 +85,7 @@ def test_another_model_or_setting_is_another_key_in_whatever_order_it_stands() -
         (Json(One), "f4bda944645bc8bb3beb635f07c9c10771e46de72a3db812bd51c4dac58c5184"),
         (Opened("a", ("b",)), "2835e91bf16fac7568e70fde5f3ebc88d1147b93900444ca91d6b348505e5f18"),
         (Odds(("a", "b")), "b136d08bb82a0224631008c206437ea2f99514d1959e20d12a530cd048c7461c"),
+        (Near(), "74a6219cc487fc24e5c6746329d48fd4d829800dcb0f1215c234153d6e217129"),
     ],
 )
 def test_keys_stay_what_they_are(form: Form | None, kept: str) -> None:

@@ -20,7 +20,7 @@ from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm import openai, wire
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request
-from thinkus.llm.forms import Choice, Form, Json, Odds, OffForm, Opened
+from thinkus.llm.forms import Choice, Form, Json, Near, Odds, OffForm, Opened
 from thinkus.llm.openai import OpenAI
 from thinkus.records import Message
 
@@ -159,6 +159,16 @@ def test_only_vllm_goes_on_from_given_words(structured: str) -> None:
     assert server.seen == []
     assert str(raised.value).startswith(f"structured: {structured} cannot let a model go on from words")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("structured", ["vllm", "schema", "json_object", "none"])
+def test_no_server_is_asked_how_near_two_texts_are(structured: str) -> None:
+    with (
+        serving(answer("1.0")) as server,
+        pytest.raises(ThinkusError, match=r"^a language model does not say"),
+    ):
+        asyncio.run(asked(endpoint(api_base=server.url, structured=structured), Near()))
+    assert server.seen == []
 
 
 def test_for_odds_one_token_is_written_whatever_the_config_says() -> None:

@@ -4,12 +4,16 @@ import math
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 DIGITS = 6
 """Of odds; the others are noise, of who was computed together."""
+NOT_NEAR = (
+    "a language model does not say how near two texts are; only a sentence encoder (judge=embedding) does"
+)
+_Cosine = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", re.DOTALL)
 
 
@@ -112,7 +116,20 @@ class Odds(msgspec.Struct, frozen=True):
         return {"odds": list(self.options)}
 
 
-Form = Choice | Json | Opened | Odds
+class Near(msgspec.Struct, frozen=True):
+    """How near the request's two messages are in meaning, from -1 to 1; sentence encoders alone say it."""
+
+    def read(self, text: str) -> float:
+        try:
+            return msgspec.json.decode(text, type=_Cosine)
+        except (msgspec.DecodeError, UnicodeError):
+            raise OffForm("is no number from -1 to 1") from None
+
+    def described(self) -> dict[str, Any]:
+        return {"near": True}
+
+
+Form = Choice | Json | Opened | Odds | Near
 
 
 @cache

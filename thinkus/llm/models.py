@@ -176,6 +176,10 @@ def _backend(endpoint: Endpoint, where: str, directory: Path) -> Backend:
         from thinkus.llm.hf import HuggingFace
 
         return HuggingFace(endpoint, where)
+    if endpoint.backend == "encoder":
+        from thinkus.llm.encoder import Encoder
+
+        return Encoder(endpoint, where)
     if endpoint.backend == "scripted":
         from thinkus.llm.scripted import Scripted
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thinkus.endpoint import Sampling
+from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request
-from thinkus.llm.forms import Choice, Form, Odds, Opened
+from thinkus.llm.forms import NOT_NEAR, Choice, Form, Near, Odds, Opened
 from thinkus.weights import load_tokenizer, silence_bars
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class Network:
 
     def options_of(self, form: Form | None) -> dict[str, list[int]]:
         """The tokens of each. A choice has its end: else words that begin others would always be likelier."""
+        if isinstance(form, Near):
+            raise ThinkusError(NOT_NEAR)
         if isinstance(form, Choice):
             return {words: [*self._tokens(words), self._turn_end] for words in form.options}
         return {words: self._tokens(words) for words in form.options} if isinstance(form, Odds) else {}

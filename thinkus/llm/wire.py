@@ -16,7 +16,7 @@ import msgspec
 from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import Kind, Request
-from thinkus.llm.forms import Choice, Form, Json, Odds, Opened
+from thinkus.llm.forms import NOT_NEAR, Choice, Form, Json, Near, Odds, Opened
 from thinkus.records import Message
 
 LONGEST_DETAIL = 300
@@ -231,6 +231,8 @@ def asked_form(structured: str, form: Form | None) -> dict[str, Any]:
     """What the server is told of the form, as keys of the request; nothing where it would not listen."""
     if isinstance(form, Opened):
         return _asked_to_go_on(structured, form)
+    if isinstance(form, Near):
+        raise ThinkusError(NOT_NEAR)
     if isinstance(form, Odds):
         return {"logprobs": True, "top_logprobs": MOST_ODDS, "max_tokens": 1}
     if isinstance(form, Choice) and structured == "vllm":
