@@ -5,6 +5,7 @@ from itertools import islice
 
 from thinkus import prompts
 from thinkus.config import AnnotateConfig
+from thinkus.llm.estimate import BYTES_A_TOKEN, short
 from thinkus.llm.exchange import Completion
 from thinkus.llm.litellm import token_counter
 from thinkus.llm.prices import Rates, rates_of
@@ -13,8 +14,6 @@ from thinkus.thoughts.dialogue import render
 from thinkus.thoughts.drafts import turns_with_thoughts
 
 COUNTED_ON = 50
-BYTES_A_TOKEN = 4.0
-"""Of English text, where nothing is at hand that counts."""
 # Of the answers shipped with data=sample, in characters: what a scenario with its motivation takes, what a
 # turn takes, and the two answers about the end.
 SCENARIO, A_TURN, FULFILMENT, TERMINAL = 900, 300, 360, 300
@@ -38,7 +37,7 @@ def lines(config: AnnotateConfig, conversations: Iterable[Conversation], size: i
     told = [
         f"asks {config.annotator.name} {calls * size:,} times about {size:,} conversations "
         f"({turns:.1f} user turns each), and again where an answer cannot be used",
-        f"about {_short(tokens_in)} tokens in and {_short(tokens_out)} out ({how} of {len(some)} conversations)",
+        f"about {short(tokens_in)} tokens in and {short(tokens_out)} out ({how} of {len(some)} conversations)",
     ]
     return [*told, _cost(config, tokens_in, cached, tokens_out)]
 
@@ -91,7 +90,3 @@ def _counter() -> tuple[Callable[[str], float], str]:
     if (count := token_counter()) is not None:
         return count, "counted on the prompts"
     return lambda text: len(text.encode()) / BYTES_A_TOKEN, "estimated from the length"
-
-
-def _short(tokens: float) -> str:
-    return f"{tokens / 1e6:,.1f} million" if tokens >= 1e6 else f"{tokens:,.0f}"

@@ -3,14 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from thinkus.config import SimulateConfig
-from thinkus.endpoint import Endpoint
-from thinkus.llm.prices import rates_of
+from thinkus.llm.estimate import BYTES_A_TOKEN, most_cost, short
 from thinkus.user.cast import USER, Cast
 from thinkus.user.scene import Manner
 from thinkus.user.turns import Chosen, Position, positions
-
-BYTES_A_TOKEN = 4.0
-"""Of English text; no tokenizer is loaded for an estimate."""
 
 
 def outlook(config: SimulateConfig, players: Cast, chosen: Sequence[Chosen]) -> list[str]:
@@ -27,9 +23,9 @@ def outlook(config: SimulateConfig, players: Cast, chosen: Sequence[Chosen]) -> 
         lines = [
             f"asks for {len(every):,} turns of {len(chosen):,} conversations, and again for "
             "what cannot be read",
-            f"about {_short(tokens)} tokens in (estimated from the length), at most "
-            f"{_short(len(every) * config.user.sampling.max_tokens)} out",
-            _cost(players.endpoints[USER], tokens, len(every)),
+            f"about {short(tokens)} tokens in (estimated from the length), at most "
+            f"{short(len(every) * config.user.sampling.max_tokens)} out",
+            most_cost(players.endpoints[USER], USER, tokens, len(every)),
         ]
     where = {
         key: f"{one.name}" + (f" ({one.model})" if one.model else "")
@@ -53,19 +49,3 @@ def _bytes(manner: Manner, every: Iterable[Position]) -> Iterable[int]:
         if (scenario := position.chosen.scenario) is not None:
             messages = manner.messages(scenario, position.lines)
             yield sum(len(message.content.encode()) for message in messages)
-
-
-def _cost(endpoint: Endpoint, tokens_in: float, requests: int) -> str:
-    if endpoint.backend in ("vllm", "hf"):
-        return "costs no money"
-    if (rates := rates_of(endpoint)) is None:
-        return (
-            f"what {endpoint.model} costs is not known; 'user.price={{input: DOLLARS, output: DOLLARS}}' "
-            "(a million tokens) says it"
-        )
-    usd = (tokens_in * rates.input + requests * endpoint.sampling.max_tokens * rates.output) / 1e6
-    return f"at most about ${usd:,.2f}, if nothing has to be asked again"
-
-
-def _short(tokens: float) -> str:
-    return f"{tokens / 1e6:,.1f} million" if tokens >= 1e6 else f"{tokens:,.0f}"
