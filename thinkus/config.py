@@ -285,17 +285,48 @@ class SimulateConfig(StageConfig):
 
 
 class JudgeConfig(StageConfig):
-    default_name = "{task}.{candidate}.{judge.name}"
+    default_name = "{task}.{about}"
+    told_in_name = frozenset({"judge", "eval"})
 
     judge: Endpoint
+    eval: Eval
+    classifier: Endpoint
     shard: Indifferent[Shard | None]
     task: Literal["pairwise", "terminal", "goals", "online", "ending", "likeness"]
-    candidate: str | None
+    candidate: Indifferent[str | None]
     baseline: str | None
+    goals: Indifferent[str | None]
+    n_scenarios: Positive
     protocol: Literal["both_orders", "paper"]
     concurrency: Indifferent[Positive]
     budget_usd: Indifferent[Dollars | None]
     replay: Indifferent[str | None]
+
+    @property
+    def idle(self) -> frozenset[str]:
+        matters = {
+            "pairwise": {"judge", "baseline", "protocol"},
+            "terminal": {"judge"},
+            "goals": {"judge", "eval", "n_scenarios", "seed"},
+            "online": {"judge", "baseline"},
+            "ending": {"eval", "classifier"} if self.tries_a_classifier else set[str](),
+            "likeness": set[str](),
+        }
+        every = {"judge", "eval", "classifier", "baseline", "n_scenarios", "protocol", "seed"}
+        return frozenset(every - matters[self.task])
+
+    @property
+    def tries_a_classifier(self) -> bool:
+        return "sft" in (self.candidate or "").split("/")
+
+    @property
+    def about(self) -> str:
+        """What is judged, on what where that is not its own, and by whom where somebody is asked."""
+        candidate = (self.candidate or "none").rstrip("/").rpartition("/")[2]
+        parts = [] if self.task == "goals" else [candidate]
+        parts += [] if "eval" in self.idle else [self.eval.name]
+        parts += [] if "judge" in self.idle else [self.judge.name]
+        return ".".join(parts)
 
 
 class ReportConfig(StageConfig):

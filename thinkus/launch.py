@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from thinkus import compose, stages
+from thinkus.belongings import PART
 from thinkus.compose import Job
 from thinkus.config import SimulateConfig
 from thinkus.console import say
@@ -47,18 +48,21 @@ def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool, human_sh
     if not sweep:
         directory = _carry_out(stage, jobs[0], redo=redo)
         _let_people_look(stage, jobs[0], directory, human_sheet)
+        _show_results(stage, [directory])
         return
     make_writable(expanded(jobs[0].config.root))
     failed: list[str] = []
+    made: list[Path] = []
 
     def run_one(job: Job) -> None:
         try:
-            _carry_out(stage, job, redo=redo)
+            made.append(_carry_out(stage, job, redo=redo))
         except ThinkusError as error:  # must not hide what becomes of the others
             failed.append(job.name)
             print(error, file=sys.stderr)
 
     compose.sweep(stage, jobs, run_one)
+    _show_results(stage, made)
     if failed:
         raise ThinkusError(f"{len(failed)} of {len(jobs)} jobs failed, as said above: {', '.join(failed)}")
 
@@ -75,6 +79,14 @@ def _carry_out(stage: str, job: Job, *, redo: bool) -> Path:
     done = execute(stage, job.config, job.name, job.yaml, redo=redo)
     say(f"{stage}: {done.directory} {done.how}")
     return done.directory
+
+
+def _show_results(stage: str, directories: Sequence[Path]) -> None:
+    """What a stage measured, of one run or of a sweep's side by side; a part alone says nothing yet."""
+    work: Any = stages.load(stage)
+    whole = [directory for directory in dict.fromkeys(directories) if not PART.fullmatch(directory.name)]
+    if hasattr(work, "show_results") and whole:
+        work.show_results(whole)
 
 
 def _let_people_look(stage: str, job: Job, directory: Path, count: int) -> None:

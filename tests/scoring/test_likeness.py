@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from thinkus.scoring.likeness import (
     Lengths,
+    Measured,
     Richness,
     Said,
     asks,
     first_turn_diversity,
     intent_repeated,
     lengths,
+    measured,
     opens_politely,
     repeated,
     side_by_side,
@@ -132,27 +134,31 @@ def test_what_is_said_again_at_the_end_is_all_repetition(some: list[list[str]]) 
 
 
 def test_lengths_are_in_words() -> None:
-    assert lengths([["w"] * size for size in (1, 2, 3, 4, 10)]) == Lengths(4, 2, 3, 4)
-    assert lengths([["w"] * 7]) == Lengths(7, 7, 7, 7)
+    assert lengths([1, 2, 3, 4, 10]) == Lengths(4, 2, 3, 4)
+    assert lengths([7]) == Lengths(7, 7, 7, 7)
     assert lengths([]) is None
 
 
+def _said(intent: str, turns: tuple[str, ...]) -> Measured:
+    return measured(Said(intent, turns))
+
+
 HUMAN = [
-    Said("plan a trip", ("plan it?", "trip", "plan it now ok")),
-    Said("", ("hi there", FIFTY)),
-    Said("bake bread", ("", "bake")),
+    _said("plan a trip", ("plan it?", "trip", "plan it now ok")),
+    _said("", ("hi there", FIFTY)),
+    _said("bake bread", ("", "bake")),
 ]
 SIMULATED = [
-    Said("plan a trip", (FIFTY, FIFTY)),
-    Said("", ("hello", f"{FIFTY} 0 0")),
-    Said("bake bread", ("Could you bake bread?",)),
+    _said("plan a trip", (FIFTY, FIFTY)),
+    _said("", ("hello", f"{FIFTY} 0 0")),
+    _said("bake bread", ("Could you bake bread?",)),
 ]
 
 
 def test_side_by_side_each_measure_is_of_the_one_side() -> None:
     human, simulated = side_by_side(HUMAN, SIMULATED)
     assert (human.turns, simulated.turns) == (6, 5), "an empty turn is none"
-    assert human.lengths == lengths([["w"] * size for size in (2, 1, 4, 2, 50, 1)])
+    assert human.lengths == lengths([2, 1, 4, 2, 50, 1])
     assert human.questions == 1 / 6
     assert human.courtesy == 1 / 6
     assert (simulated.questions, simulated.courtesy) == (1 / 5, 2 / 5)
@@ -167,7 +173,7 @@ def test_side_by_side_each_measure_is_of_the_one_side() -> None:
 def test_an_empty_first_turn_does_not_make_the_second_the_first() -> None:
     human, _ = side_by_side(HUMAN, SIMULATED)
     assert human.first_turn_diversity == 1
-    shifted = [Said("", ("", "hi there")), Said("", ("hi there",)), Said("", ("so what",))]
+    shifted = [_said("", ("", "hi there")), _said("", ("hi there",)), _said("", ("so what",))]
     assert side_by_side(shifted, shifted)[0].first_turn_diversity == 1
 
 

@@ -26,4 +26,6 @@ def test_it_uses_no_other_room_and_nothing_that_changes(file: Path) -> None:
     for name in imported(file):
         top = name.partition(".")[0]
         own = name in {"thinkus.records", "thinkus.scoring"} or name.startswith("thinkus.scoring.")
-        assert own or top == "numpy" or (top in sys.stdlib_module_names and top not in IMPURE), name
+        assert own or top in {"numpy", "msgspec"} or (top in sys.stdlib_module_names and top not in IMPURE), (
+            name
+        )

@@ -234,6 +234,7 @@ def test_a_base_model_is_not_told_to_play(play: Playing) -> None:
             "user: scripted has nothing to say there; use one of hf, openai_com.*, vllm$",
         ),
         ("user.backend=recorded", "user: recorded has nothing to say there"),
+        ("user.backend=encoder", "user: encoder has nothing to say there"),
         (
             f"{LIVE} ending_run=nobody",
             "ending_run: there is no run .*: thinkus sft method=ending .*=simulator",
@@ -256,6 +257,7 @@ def test_a_base_model_is_not_told_to_play(play: Playing) -> None:
             f"{LIVE} assistant.backend=recorded",
             "assistant: recorded has nothing to say there; use one of hf, ",
         ),
+        (f"{LIVE} assistant.backend=encoder", "assistant: encoder has nothing to say there; use one of hf, "),
         ("mode=online assistant=openai_compatible", "assistant.api_base: is null"),
     ],
 )

@@ -1,10 +1,11 @@
 """How alike to a person somebody sounds, measured without a model: the human and the simulated side by side."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean, quantiles
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from thinkus.scoring.richness import hd_d, mattr, yules_k
@@ -29,7 +30,7 @@ class Said(NamedTuple):
     """By one person in one conversation."""
 
     intent: str
-    """What the person wants, as it was told to the simulator."""
+    """What the person wants, as the simulator was told."""
     turns: tuple[str, ...]
     """Empty where nothing was said or what was said could not be read, so that the first stays the first."""
 
@@ -66,7 +67,43 @@ class Likeness(NamedTuple):
     repetition: float | None
 
 
-def side_by_side(human: Sequence[Said], simulated: Sequence[Said]) -> tuple[Likeness, Likeness]:
+class Measured(msgspec.Struct, frozen=True):
+    """What one person said in one conversation, in numbers: all that the measures below are made of."""
+
+    first: tuple[str, ...]
+    """The different words of the first turn, in the alphabet's order."""
+    words: tuple[int, ...]
+    """Of each turn that holds one; so are the lists that follow."""
+    questions: tuple[bool, ...]
+    courtesy: tuple[bool, ...]
+    intent: tuple[float, ...]
+    """None at all where the intent has no content words."""
+    repetition: tuple[float, ...]
+    """Of each turn but the first."""
+    mattr: float | None
+    hd_d: float | None
+    yules_k: float | None
+
+
+def measured(said: Said) -> Measured:
+    texts = [text for text in said.turns if text.strip()]
+    turns = [words(text) for text in texts]
+    intent = content_words(said.intent)
+    every = [word for turn in turns for word in turn]
+    return Measured(
+        first=tuple(sorted({*words(said.turns[0])})) if said.turns else (),
+        words=tuple(map(len, turns)),
+        questions=tuple(map(asks, texts)),
+        courtesy=tuple(map(opens_politely, turns)),
+        intent=tuple(intent_repeated(intent, turn) for turn in turns) if intent else (),
+        repetition=tuple(repeated(turns)),
+        mattr=mattr(every),
+        hd_d=hd_d(every),
+        yules_k=yules_k(every),
+    )
+
+
+def side_by_side(human: Sequence[Measured], simulated: Sequence[Measured]) -> tuple[Likeness, Likeness]:
     """The same conversations in the same order.
 
     The richness of a vocabulary is taken per conversation, over those in which both said enough for it, so
@@ -74,72 +111,45 @@ def side_by_side(human: Sequence[Said], simulated: Sequence[Said]) -> tuple[Like
     """
     if len(human) != len(simulated):
         raise ValueError(f"{len(human)} conversations of people, {len(simulated)} simulated ones")
-    people, others = [_Spoken.of(said) for said in human], [_Spoken.of(said) for said in simulated]
-    richness = [_means_of_both(people, others, measure) for measure in (mattr, hd_d, yules_k)]
+    richness = [_means_of_both(human, simulated, measure) for measure in ("mattr", "hd_d", "yules_k")]
     return (
-        _likeness(people, *(own for own, _ in richness)),
-        _likeness(others, *(own for _, own in richness)),
+        _likeness(human, *(own for own, _ in richness)),
+        _likeness(simulated, *(own for _, own in richness)),
     )
 
 
-class _Spoken(NamedTuple):
-    """What was said, taken apart once."""
-
-    intent: set[str]
-    first: list[str]
-    texts: list[str]
-    turns: list[list[str]]
-
-    @classmethod
-    def of(cls, said: Said) -> "_Spoken":
-        texts = [text for text in said.turns if text.strip()]
-        first = words(said.turns[0]) if said.turns else []
-        return cls(content_words(said.intent), first, texts, [words(text) for text in texts])
-
-    @property
-    def all_words(self) -> list[str]:
-        return [word for turn in self.turns for word in turn]
-
-
 def _means_of_both(
-    human: Sequence[_Spoken], simulated: Sequence[_Spoken], measure: Callable[[Sequence[str]], float | None]
+    human: Sequence[Measured], simulated: Sequence[Measured], measure: str
 ) -> tuple[Richness, Richness]:
     pairs = [
-        (measure(one.all_words), measure(other.all_words))
-        for one, other in zip(human, simulated, strict=True)
+        (getattr(one, measure), getattr(other, measure)) for one, other in zip(human, simulated, strict=True)
     ]
     both = [(one, other) for one, other in pairs if one is not None and other is not None]
     one, other = _mean(one for one, _ in both), _mean(other for _, other in both)
     return Richness(one, len(both)), Richness(other, len(both))
 
 
-def _likeness(people: Sequence[_Spoken], mattr: Richness, hd_d: Richness, yules_k: Richness) -> Likeness:
-    turns = [turn for person in people for turn in person.turns]
+def _likeness(people: Sequence[Measured], mattr: Richness, hd_d: Richness, yules_k: Richness) -> Likeness:
+    counts = [count for person in people for count in person.words]
     return Likeness(
-        turns=len(turns),
-        lengths=lengths(turns),
+        turns=len(counts),
+        lengths=lengths(counts),
         first_turn_diversity=first_turn_diversity([person.first for person in people]),
-        intent_decomposition=_mean(
-            intent_repeated(person.intent, turn)
-            for person in people
-            if person.intent
-            for turn in person.turns
-        ),
+        intent_decomposition=_mean(share for person in people for share in person.intent),
         mattr=mattr,
         hd_d=hd_d,
         yules_k=yules_k,
-        questions=_mean(asks(text) for person in people for text in person.texts),
-        courtesy=_mean(opens_politely(turn) for turn in turns),
-        repetition=_mean(share for person in people for share in repeated(person.turns)),
+        questions=_mean(is_one for person in people for is_one in person.questions),
+        courtesy=_mean(is_one for person in people for is_one in person.courtesy),
+        repetition=_mean(share for person in people for share in person.repetition),
     )
 
 
-def lengths(turns: Sequence[Sequence[str]]) -> Lengths | None:
-    counts = [len(turn) for turn in turns]
+def lengths(counts: Sequence[int]) -> Lengths | None:
     if not counts:
         return None
     # Twice, for quartiles of a single value are not defined; this way they are the value.
-    quartiles = quantiles(counts if len(counts) > 1 else counts * 2, n=4, method="inclusive")
+    quartiles = quantiles(counts if len(counts) > 1 else [*counts, *counts], n=4, method="inclusive")
     return Lengths(fmean(counts), *quartiles)
 
 

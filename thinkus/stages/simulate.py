@@ -5,7 +5,6 @@ and talks again, and asks only for what is missing.
 """
 
 import asyncio
-import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -31,7 +30,6 @@ from thinkus.runs import (
     Run,
     age,
     input_identity,
-    input_run,
     load_manifest,
     named_run,
     run_reference,
@@ -45,7 +43,16 @@ from thinkus.user.scene import prompts_of
 from thinkus.user.talk import Assistant, Classifier, Talks
 from thinkus.user.tally import Tally, print_tally
 from thinkus.user.thinking_user import Silent, ThinkingUser
-from thinkus.user.turns import Chosen, Position, as_record, no_scenario, positions
+from thinkus.user.turns import (
+    Chosen,
+    Position,
+    annotated,
+    as_record,
+    drawn,
+    held_out,
+    no_scenario,
+    positions,
+)
 from thinkus.user.writing import Occasion
 
 RECORDS = "records.jsonl"
@@ -55,10 +62,7 @@ TOLD_OTHERWISE = (Kind.TOO_LONG, Kind.CUT, Kind.EMPTY)
 
 def inputs(config: SimulateConfig, root: Path) -> dict[str, Input]:
     players = cast(config, root)
-    remedy = f"thinkus annotate data={config.eval.name}"
-    directory, manifest = input_run(root, run_reference("annotate", config.eval.name), remedy, "eval")
-    if manifest.stage != "annotate":
-        raise ThinkusError(f"eval: {directory} is a run of {manifest.stage}; make one of annotate: {remedy}")
+    directory, manifest = annotated(config.eval.name, root)
     if players.manner.keeps_thoughts and config.mode == "offline" and manifest.made_from.get("scenario_only"):
         raise ThinkusError(
             f"eval: {directory} has scenarios alone, and this user is shown its earlier thoughts (history=thoughts); "
@@ -165,7 +169,7 @@ class _Stage:
         return Talks(
             self.user,
             Assistant(self._engines[ASSISTANT], max_retries=config.max_retries, seed=config.seed),
-            None if threshold is None else Classifier(self._engines[CLASSIFIER], threshold),
+            None if threshold is None else Classifier(self._engines[CLASSIFIER].ask, threshold),
             ending=config.ending,
             max_turns=max_turns,
             assistant_name=self._players.assistant_name,
@@ -262,18 +266,10 @@ async def _hold_all(
 
 def _chosen(config: SimulateConfig, read: Path) -> list[Chosen]:
     """Of the test split, in the order of the corpus or as the seed draws them; those of this part."""
-    test = [one for one in read_conversations(read / RECORDS) if one.split == "test"]
-    if not test:
-        raise ThinkusError(
-            f"eval: {read} has no conversation in its split test; prepare and annotate with data.test= above 0"
-        )
-    if config.mode == "online":
-        # By a hash: more scenarios are the same ones and others, and the order of the corpus says nothing.
-        test.sort(key=lambda one: hashlib.sha256(f"{config.seed} {one.id}".encode()).digest())
-        test = test[: config.n_scenarios]
-    else:
-        test = test[: config.limit]
-    numbered = [Chosen(number, one) for number, one in enumerate(test)]
+    test = held_out(read)
+    is_live = config.mode == "online"
+    chosen = drawn(test, config.seed, config.n_scenarios) if is_live else test[: config.limit]
+    numbered = [Chosen(number, one) for number, one in enumerate(chosen)]
     if config.shard is None:
         return numbered
     block = Shard.parse(config.shard).block(len(numbered))

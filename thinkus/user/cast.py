@@ -134,13 +134,23 @@ def _classifier(config: SimulateConfig, root: Path, inputs: dict[str, Input]) ->
     directory, manifest = input_run(root, run_reference("sft", name), remedy, "ending_run")
     if method_of(directory, manifest, "ending_run") != "ending":
         raise ThinkusError(f"ending_run: {directory} is no classifier of endings; make one: {remedy}")
-    about = f"classifier, {age(manifest)} old"
-    inputs["ending_run"] = Input(str(directory), _identity_of(directory, manifest, "ending_run"), about)
-    if config.classifier.backend not in ("vllm", "hf", "openai"):
+    inputs["ending_run"], endpoint, threshold = classifier(
+        config.classifier, directory, manifest, "ending_run"
+    )
+    return endpoint, threshold
+
+
+def classifier(
+    endpoint: Endpoint, directory: Path, manifest: Manifest, key: str
+) -> tuple[Input, Endpoint, float]:
+    """How a run that was taught when people leave is asked, and from which likelihood on it says so."""
+    if endpoint.backend not in ("vllm", "hf", "openai"):
         raise ThinkusError(
-            f"classifier: {config.classifier.backend} does not say how likely a word is; use classifier=vllm or hf"
+            f"classifier: {endpoint.backend} does not say how likely a word is; use classifier=vllm or hf"
         )
-    return _with_model(config.classifier, directory), float(manifest.counts["ending"]["threshold"])
+    about = f"classifier, {age(manifest)} old"
+    read = Input(str(directory), _identity_of(directory, manifest, key), about)
+    return read, _with_model(endpoint, directory), float(manifest.counts["ending"]["threshold"])
 
 
 def method_of(directory: Path, manifest: Manifest, key: str) -> str:
@@ -172,7 +182,9 @@ def _check(config: SimulateConfig, manner: Manner, endpoints: Mapping[str, Endpo
         if endpoint.backend == "openai":
             wire.checked_base(endpoint, where)
             wire.checked_model(endpoint, where)
-        elif endpoint.backend == "recorded" or (endpoint.backend == "scripted" and where != ASSISTANT):
+        elif endpoint.backend in ("recorded", "encoder") or (
+            endpoint.backend == "scripted" and where != ASSISTANT
+        ):
             options = ", ".join(group_options(where))
             raise ThinkusError(f"{where}: {endpoint.backend} has nothing to say there; use one of {options}")
         elif endpoint.backend == "litellm" and endpoint.model is None:

@@ -1,7 +1,7 @@
 """How a simulated person is shown the world: their situation, what was said so far, and how they are to write."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from thinkus import prompts
 from thinkus.llm.exchange import Failure, Kind, Outcome
@@ -11,6 +11,8 @@ from thinkus.user.page import said
 from thinkus.user.samples import SITUATION
 from thinkus.user.words import LEAVES, Thinking
 
+Said = TypeVar("Said")
+"""By either of two who take turns."""
 OPENING = "simulate/opening"
 TOLD = {"prompt": "simulate/person", "prompt_thinking": "simulate/person_thinking"}
 """For models that were not taught to be the person, what they are told."""
@@ -105,7 +107,7 @@ def as_the_assistant_sees(lines: Sequence[Line]) -> tuple[Message, ...]:
 
 
 async def within_window(
-    ask: Callable[[Sequence[Line]], Awaitable[Outcome]], lines: Sequence[Line], start: int = 0
+    ask: Callable[[Sequence[Said]], Awaitable[Outcome]], lines: Sequence[Said], start: int = 0
 ) -> tuple[Outcome, int]:
     """Ask with as many of the latest whole exchanges as the model's window holds; and where those begin.
 

@@ -3,7 +3,7 @@
 Each talk runs at its own pace; none waits for another's turn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -61,8 +61,8 @@ class Assistant:
 class Classifier:
     """Says after a reply how likely the person leaves now."""
 
-    def __init__(self, engine: Engine, threshold: float) -> None:
-        self._engine = engine
+    def __init__(self, ask: Callable[[Request], Awaitable[Outcome]], threshold: float) -> None:
+        self._ask = ask
         self.threshold = threshold
 
     async def likely(self, scenario: Scenario, lines: Sequence[Line], item: str) -> float | Unanswered:
@@ -70,9 +70,13 @@ class Classifier:
         return float(outcome.value[ENDS]) if isinstance(outcome, Answer) else outcome
 
     async def _asked(self, scenario: Scenario, item: str, lines: Sequence[Line]) -> Outcome:
-        messages = Manner("ending", thinks=False).messages(scenario, lines)
-        form = Odds((ENDS, CONTINUES))
-        return await self._engine.ask(Request(item=item, purpose="ending", messages=messages, form=form))
+        return await self._ask(classifying(scenario, item, lines))
+
+
+def classifying(scenario: Scenario, item: str, lines: Sequence[Line]) -> Request:
+    """Whether the person leaves after what was said."""
+    messages = Manner("ending", thinks=False).messages(scenario, lines)
+    return Request(item=item, purpose="ending", messages=messages, form=Odds((ENDS, CONTINUES)))
 
 
 class End(NamedTuple):

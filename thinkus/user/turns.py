@@ -1,11 +1,22 @@
 """Real conversations, turn by turn: where the person is to speak, and what becomes of what they said there."""
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from thinkus.records import Conversation, Failure, Simulated, Simulation, SpokenTurn
+from thinkus.errors import ThinkusError
+from thinkus.records import (
+    Conversation,
+    Failure,
+    Simulated,
+    Simulation,
+    SpokenTurn,
+    read_conversations,
+)
+from thinkus.runs import Manifest, input_run, run_reference
 from thinkus.user.scene import Line, Scenario, lines_of, scenario_of
 from thinkus.user.thinking_user import Silent
 
@@ -20,6 +31,30 @@ class Chosen(NamedTuple):
     @property
     def scenario(self) -> Scenario | None:
         return scenario_of(self.conversation)
+
+
+def annotated(name: str, root: Path) -> tuple[Path, Manifest]:
+    """The finished run that holds the real conversations to be tried on."""
+    remedy = f"thinkus annotate data={name}"
+    directory, manifest = input_run(root, run_reference("annotate", name), remedy, "eval")
+    if manifest.stage != "annotate":
+        raise ThinkusError(f"eval: {directory} is a run of {manifest.stage}; make one of annotate: {remedy}")
+    return directory, manifest
+
+
+def held_out(read: Path) -> list[Conversation]:
+    """Its test split, in the order of the corpus."""
+    test = [one for one in read_conversations(read / "records.jsonl") if one.split == "test"]
+    if not test:
+        raise ThinkusError(
+            f"eval: {read} has no conversation in its split test; prepare and annotate with data.test= above 0"
+        )
+    return test
+
+
+def drawn(conversations: Iterable[Conversation], seed: int, count: int) -> list[Conversation]:
+    """By a hash: more are the same ones and others, and the order of the corpus says nothing."""
+    return sorted(conversations, key=lambda one: hashlib.sha256(f"{seed} {one.id}".encode()).digest())[:count]
 
 
 class Position(NamedTuple):

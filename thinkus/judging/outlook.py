@@ -1,0 +1,22 @@
+"""What judging would take, before anything is asked: in verdicts, tokens and money."""
+
+from thinkus.judging.task import Task
+from thinkus.llm.estimate import BYTES_A_TOKEN, most_cost, short
+
+
+def outlook(task: Task) -> list[str]:
+    units = requests = size = 0
+    for unit in task.units():
+        units += 1
+        for request in task.requests(unit):
+            requests += 1
+            size += sum(len(message.content.encode()) for message in request.messages)
+    if task.endpoint is None:
+        return [f"measures {units:,} conversations, and asks nobody"]
+    tokens, endpoint = size / BYTES_A_TOKEN, task.endpoint
+    return [
+        f"asks {endpoint.name} ({endpoint.model or 'no model'}) {requests:,} times about {units:,} items",
+        f"about {short(tokens)} tokens in (estimated from the length), at most "
+        f"{short(requests * endpoint.sampling.max_tokens)} out",
+        most_cost(endpoint, task.where, tokens, requests),
+    ]

@@ -1,0 +1,145 @@
+"""judge: how close does a simulated user come to the real person?
+
+Every verdict is in the run's store before it counts, and all figures are made from the run's rows. So a run
+that was killed asks only for what is missing, and a better way of reading or counting costs nothing.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from thinkus.config import JudgeConfig
+from thinkus.console import bar, say
+from thinkus.errors import ThinkusError
+from thinkus.gathered import Gathered, gathered
+from thinkus.judging import ending, goals, likeness, online, pairwise, terminal
+from thinkus.judging.outlook import outlook
+from thinkus.judging.tables import Judgement, tables
+from thinkus.judging.task import Ask, Judged, Task, Way
+from thinkus.llm.crowd import each
+from thinkus.llm.engine import Engine
+from thinkus.llm.exchange import Outcome, Request
+from thinkus.llm.models import Models
+from thinkus.paths import expanded
+from thinkus.records import read_records
+from thinkus.runs import Input, Run, load_manifest, named_run, run_reference
+
+WAYS: dict[str, Way] = {
+    "pairwise": pairwise,
+    "terminal": terminal,
+    "goals": goals,
+    "online": online,
+    "ending": ending,
+    "likeness": likeness,
+}
+AT_ONCE = 1
+"""Where nobody is asked."""
+
+
+def inputs(config: JudgeConfig, root: Path) -> dict[str, Input]:
+    return WAYS[config.task].inputs(config, root)
+
+
+def prompts(config: JudgeConfig) -> Sequence[str]:
+    return WAYS[config.task].prompts_used(config)
+
+
+def plan(config: JudgeConfig, root: Path) -> list[str]:
+    read = {role: one.read for role, one in inputs(config, root).items()}
+    return outlook(_begun(config, read))
+
+
+def run(config: JudgeConfig, run: Run) -> None:
+    run.counts = asyncio.run(_judge(config, run))
+
+
+def show_results(directories: Sequence[Path]) -> None:
+    """The figures of finished runs, those of one task side by side."""
+    judgements: dict[str, list[Judgement]] = {}
+    for directory in directories:
+        manifest = load_manifest(directory)
+        assert manifest is not None, "it is finished"
+        task = str(manifest.made_from["task"])
+        rows = list(read_records(directory / "records.jsonl", WAYS[task].ROW))
+        judgements.setdefault(task, []).append(Judgement.of(manifest, rows))
+    console = Console(highlight=False)
+    for task, ones in judgements.items():
+        for told in tables(task, ones):
+            console.print(told)
+
+
+def _begun(config: JudgeConfig, read: Mapping[str, str]) -> Task:
+    return WAYS[config.task].begun(config, {role: Path(place) for role, place in read.items()})
+
+
+class _Judge(NamedTuple):
+    """Whoever is asked, while a run lasts."""
+
+    ask: Ask
+    at_once: int
+    engine: Engine | None = None
+    models: Models | None = None
+
+    def note(self, invalid: Counter[str]) -> str:
+        """Beside the bar."""
+        if self.engine is None or self.models is None:
+            return ""
+        spent = f"${self.models.spent_usd:,.2f}" if self.models.spent_usd else ""
+        unread = f"{invalid.total():,} cannot be read" if invalid else ""
+        return ", ".join(filter(None, (unread, f"{self.engine.tokens_a_second:,.0f} tokens/s", spent)))
+
+
+@asynccontextmanager
+async def _asked(config: JudgeConfig, task: Task, run: Run) -> AsyncIterator[_Judge]:
+    if task.endpoint is None:
+        yield _Judge(_nobody, AT_ONCE)
+        return
+    root = expanded(config.root)
+    replay = None if config.replay is None else named_run(root, run_reference("judge", config.replay))
+    async with (
+        Models(run, budget_usd=config.budget_usd, replay=replay) as models,
+        models.engine(task.endpoint, task.where, config.concurrency) as engine,
+    ):
+        yield _Judge(engine.ask, engine.at_once, engine, models)
+        engine.check()
+        for line in engine.summary():
+            say(f"judge: {line}")
+        if engine.tally and not engine.served:
+            raise ThinkusError(
+                "judge: not one answer came, as said above; mend that, the same command goes on"
+            )
+
+
+async def _nobody(request: Request) -> Outcome:
+    raise AssertionError(f"nobody is to be asked for {request.purpose}")
+
+
+async def _judge(config: JudgeConfig, run: Run) -> dict[str, Any]:
+    task = _begun(config, run.inputs)
+    size = sum(1 for _ in task.units())  # what does not fit together is refused before anything is asked
+    if not size:
+        say("judge: there is nothing to judge in this run, or in this part of it")
+    invalid: Counter[str] = Counter()
+    with gathered(run) as rows:
+        async with _asked(config, task, run) as judge:
+            await _judge_all(task, judge, rows, size, invalid)
+        rows.write()
+    return {"items": size, "invalid": dict(invalid.most_common())}
+
+
+async def _judge_all(task: Task, judge: _Judge, rows: Gathered, size: int, invalid: Counter[str]) -> None:
+    async def work(numbered: tuple[int, Any]) -> Judged:
+        return await task.judged(numbered[1], judge.ask)
+
+    with bar("judge", size, partial(judge.note, invalid)) as move:
+        async with aclosing(each(enumerate(task.units()), work, judge.at_once)) as judged:
+            async for (number, _), (row, failures) in judged:
+                rows.add(number, [row], failures)
+                invalid.update(failure.reason for failure in failures)
+                move()
