@@ -22,7 +22,7 @@ STAGES = {
     "judge": "Measure how close it comes to the real person.",
     "report": "Read finished runs and print tables.",
 }
-PREVIEWED = ("annotate", "sft", "simulate")
+PREVIEWED = ("annotate", "sft", "simulate", "judge")
 RATED = ("annotate",)
 """By people."""
 USER_ERROR = 2

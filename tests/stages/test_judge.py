@@ -10,13 +10,14 @@ from tests.judging.attacks import Seen
 from tests.judging.runs import live, replayed
 from tests.llm import misbehaving
 from tests.llm.misbehaving import serving
-from tests.stages.judges import failures, judge, judging, rows
+from tests.stages.judges import failures, judge, judging, rows, words_of
 from tests.train.parts import annotated, conversations
 from thinkus.errors import ThinkusError
+from thinkus.judging.ending import Left
 from thinkus.judging.online import JudgedDialogue
 from thinkus.judging.pairwise import JudgedTurn
 from thinkus.judging.terminal import RatedThought
-from thinkus.launch import dry_run, start
+from thinkus.launch import dry_run, preview, start
 from thinkus.records import Conversation, SpokenTurn
 from thinkus.scoring.wins import fold
 
@@ -270,11 +271,6 @@ def test_endings_and_likeness_ask_nobody(
 ) -> None:
     """One leaves after every reply, the other where the person does and says what they said."""
     replayed(OUTPUTS, "hasty", people, lambda _one, turn: "" if turn else "hello there")
-
-    def exact(one: Conversation, turn: int) -> str:
-        words = [message.content for message in one.messages if message.role == "user"]
-        return words[turn] if turn < len(words) else ""
-
     replayed(OUTPUTS, "exact", people, exact)
     start("judge", ["task=ending,likeness", "candidate=hasty,exact"], sweep=True, redo=False)
     told = capsys.readouterr().out
@@ -284,6 +280,84 @@ def test_endings_and_likeness_ask_nobody(
     lines = {line.split("  ")[0]: line.split() for line in reversed(told.splitlines())}
     assert lines["F1"][-1] == "100.00"
     assert lines["precision"][1] == f"{100 * TEST / sum(one.user_turns for one in people):.2f}"
+
+
+# Judges without a server ---------------------------------------------------------------------
+
+
+def exact(one: Conversation, turn: int) -> str:
+    """What the person said."""
+    words = [message.content for message in one.messages if message.role == "user"]
+    return words[turn] if turn < len(words) else ""
+
+
+def test_a_small_model_always_has_a_valid_verdict(people: list[Conversation], one_tiny_model: None) -> None:
+    replayed(OUTPUTS, "ours", people[:3], exact)
+    replayed(OUTPUTS, "theirs", people[:3], lambda _one, _turn: "something else")
+    start(
+        "judge",
+        ["candidate=ours", "baseline=theirs", "judge=hf", "judge.model=tiny", "name=made"],
+        sweep=False,
+        redo=False,
+    )
+    turns: list[JudgedTurn] = rows(OUTPUTS / "judge" / "made")
+    assert len(turns) == 1 + 2 + 3
+    assert all(verdict.closer for one in turns for verdict in one.verdicts)
+
+
+def test_by_nearness_the_persons_own_words_win_and_the_same_words_tie(
+    people: list[Conversation], capsys: pytest.CaptureFixture[str]
+) -> None:
+    replayed(OUTPUTS, "ours", people[:3], exact)
+    replayed(
+        OUTPUTS, "theirs", people[:3], lambda _one, _turn: "something else, at some length, is wanted now"
+    )
+    for baseline, expected in (("theirs", {("win",)}), ("ours", {("tie",)})):
+        words = ["candidate=ours", f"baseline={baseline}", "judge=embedding", f"name={baseline}"]
+        start("judge", words, sweep=False, redo=False)
+        turns: list[JudgedTurn] = rows(OUTPUTS / "judge" / baseline)
+        assert {one.duel.verdicts for one in turns} == expected
+        assert {one.nearness["candidate"].whole for one in turns} == {1.0}
+    told = " ".join(capsys.readouterr().out.split())
+    assert "a cheap proxy" in told
+    assert "turned with the order" not in told
+
+
+def test_a_classifier_of_endings_is_tried_at_every_real_reply(
+    people: list[Conversation], one_tiny_model: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a tiny model that was taught for a step or two."""
+    words = ["method=ending", "model=tiny", "data=jsonl", "data.name=chats", "epochs=1", "name=ending-tiny"]
+    start("sft", words, sweep=False, redo=False)
+    candidate = ["task=ending", "candidate=sft/ending-tiny", "classifier=hf", "eval=jsonl", "eval.name=chats"]
+    start("judge", candidate, sweep=False, redo=False)
+    (run,) = (OUTPUTS / "judge").iterdir()
+    left: list[Left] = rows(run)
+    assert [one.conversation for one in left] == [one.id for one in people]
+    assert [len(one.leaves) for one in left] == [one.user_turns for one in people]
+    assert all(leaves is not None for one in left for leaves in one.leaves)
+    assert "never leaves" in capsys.readouterr().out
+    with pytest.raises(ThinkusError, match="candidate: there is no run"):
+        start("judge", [*candidate, "candidate=sft/nobody"], sweep=False, redo=False)
+
+
+def test_a_few_can_be_looked_at_and_are_not_asked_for_again(
+    planned: Counter[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(judging(by_plan)) as server:
+        words = words_of(server, "candidate=ours", "baseline=theirs")
+        preview("judge", words, 4, sweep=False)
+        asked, told = len(server.seen), capsys.readouterr().out
+        assert 0 < asked <= 8
+        assert "real" in told
+        assert "ours c000 0" in told
+        start("judge", words, sweep=False, redo=False)
+        whole = len(server.seen)
+        preview("judge", words, 2, sweep=False)
+        assert len(server.seen) == whole
+    failed = sum(planned[kind] for kind in PLANNED[-3:])
+    assert whole == 2 * (planned.total() - failed)
+    assert '"conversation": "c000"' in capsys.readouterr().out
 
 
 # Bad input -----------------------------------------------------------------------------------------

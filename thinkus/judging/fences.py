@@ -6,6 +6,7 @@ texts always read the same, so that answers can be stored; and whoever wrote one
 others. Should a text hold a sign or a label all the same, however disguised, another is drawn.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256, shake_256
@@ -72,6 +73,14 @@ def asked(sign: str, parts: Iterable[Part], task: str) -> tuple[Message, Message
         Message("system", prompts.load(READER).fill(sign=sign).strip()),
         Message("user", f"{fenced}=== {sign} end ===\n\n{task.strip()}"),
     )
+
+
+def parts_of(page: str) -> tuple[list[Part], str]:
+    """A page that was made so, taken apart again: its texts, and the task."""
+    sign = page.split(maxsplit=2)[1]
+    pieces = re.split(rf"^=== {sign} (.+) ===\n", page, flags=re.MULTILINE)[1:]
+    *parts, (_, task) = zip(pieces[::2], pieces[1::2], strict=True)
+    return [Part(heading, text.removesuffix("\n")) for heading, text in parts], task.strip()
 
 
 def _bare(text: str) -> str:

@@ -73,6 +73,8 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 class JudgedDialogue(msgspec.Struct, frozen=True, omit_defaults=True):
     conversation: str
     whose: Whose
+    assistant: str
+    """With whom it was held."""
     ended_by: EndedBy
     goals: int | None
     """None where the judge that was to list them wrote nothing that can be read."""
@@ -158,8 +160,9 @@ class Online:
 
     async def judged(self, unit: Heard, ask: Ask) -> Judged:
         goals = None if unit.goals.wrong else len(unit.goals.goals)
-        row = JudgedDialogue(unit.dialogue.id, unit.whose, unit.dialogue.ended_by, goals)
-        if unit.dialogue.ended_by in BROKEN:
+        dialogue = unit.dialogue
+        row = JudgedDialogue(dialogue.id, unit.whose, dialogue.assistant, dialogue.ended_by, goals)
+        if dialogue.ended_by in BROKEN:
             return Judged(replace(row, state="broken"))
         if unit.is_silent:
             return Judged(replace(row, state="silent"))

@@ -150,6 +150,8 @@ def _online(judgements: Sequence[Judgement]) -> Told:
         wrong = (verdict.wrong for row in one.rows for verdict in row.verdicts)
         notes |= dict.fromkeys(_unread(one, wrong))
     yield _lined_up("live dialogues", columns)
+    if len({row.assistant for one in judgements for row in one.rows}) > 1:
+        yield "held with different assistants, so these columns cannot be compared"
     yield from notes
 
 
@@ -157,6 +159,7 @@ def _of_dialogues(rows: Sequence[JudgedDialogue]) -> Figures:
     """Over goals, then over dialogues; who said nothing has disclosed nothing."""
     held = [row for row in rows if row.state != "broken"]
     figures = [
+        ("assistant", ", ".join(sorted({row.assistant for row in rows}))),
         ("dialogues", _number(len(held))),
         ("broke off, left out", _number(len(rows) - len(held))),
         ("nothing said", _number(sum(row.state == "silent" for row in held))),

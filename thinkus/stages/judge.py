@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,11 +21,12 @@ from thinkus.errors import ThinkusError
 from thinkus.gathered import Gathered, gathered
 from thinkus.judging import ending, goals, likeness, online, pairwise, terminal
 from thinkus.judging.outlook import outlook
+from thinkus.judging.showing import show_question, show_row
 from thinkus.judging.tables import Judgement, tables
 from thinkus.judging.task import Ask, Judged, Task, Way
 from thinkus.llm.crowd import each
 from thinkus.llm.engine import Engine
-from thinkus.llm.exchange import Outcome, Request
+from thinkus.llm.exchange import OF_THE_ANSWER, Kind, Outcome, Request
 from thinkus.llm.models import Models
 from thinkus.paths import expanded
 from thinkus.records import read_records
@@ -38,8 +40,11 @@ WAYS: dict[str, Way] = {
     "ending": ending,
     "likeness": likeness,
 }
+RECORDS = "records.jsonl"
 AT_ONCE = 1
 """Where nobody is asked."""
+COUNTED_OTHERWISE = (*OF_THE_ANSWER, Kind.TOO_LONG)
+"""In the table: among the invalid, or as shortened histories."""
 
 
 def inputs(config: JudgeConfig, root: Path) -> dict[str, Input]:
@@ -59,6 +64,19 @@ def run(config: JudgeConfig, run: Run) -> None:
     run.counts = asyncio.run(_judge(config, run))
 
 
+def preview(config: JudgeConfig, run: Run, count: int) -> None:
+    """The first few, which the whole run then finds in its store."""
+    asyncio.run(_preview(config, run, count, Console()))
+
+
+def show_finished(directory: Path, count: int) -> None:
+    manifest = load_manifest(directory)
+    assert manifest is not None, "it is finished"
+    kind = WAYS[str(manifest.made_from["task"])].ROW
+    for row in islice(read_records(directory / RECORDS, kind), count):
+        show_row(row, Console())
+
+
 def show_results(directories: Sequence[Path]) -> None:
     """The figures of finished runs, those of one task side by side."""
     judgements: dict[str, list[Judgement]] = {}
@@ -66,12 +84,26 @@ def show_results(directories: Sequence[Path]) -> None:
         manifest = load_manifest(directory)
         assert manifest is not None, "it is finished"
         task = str(manifest.made_from["task"])
-        rows = list(read_records(directory / "records.jsonl", WAYS[task].ROW))
+        rows = list(read_records(directory / RECORDS, WAYS[task].ROW))
         judgements.setdefault(task, []).append(Judgement.of(manifest, rows))
     console = Console(highlight=False)
     for task, ones in judgements.items():
         for told in tables(task, ones):
             console.print(told)
+
+
+async def _preview(config: JudgeConfig, run: Run, count: int, console: Console) -> None:
+    task = _begun(config, run.inputs)
+    async with _asked(config, task, run) as judge:
+
+        async def ask_aloud(request: Request) -> Outcome:
+            outcome = await judge.ask(request)
+            show_question(request, outcome, console)
+            return outcome
+
+        for unit in islice(task.units(), count):
+            row, _ = await task.judged(unit, ask_aloud)
+            show_row(row, console)
 
 
 def _begun(config: JudgeConfig, read: Mapping[str, str]) -> Task:
@@ -108,7 +140,7 @@ async def _asked(config: JudgeConfig, task: Task, run: Run) -> AsyncIterator[_Ju
     ):
         yield _Judge(engine.ask, engine.at_once, engine, models)
         engine.check()
-        for line in engine.summary():
+        for line in engine.summary(but=COUNTED_OTHERWISE):
             say(f"judge: {line}")
         if engine.tally and not engine.served:
             raise ThinkusError(

@@ -1,0 +1,38 @@
+"""What a judge is shown and says, for a person at a terminal."""
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from thinkus.judging.fences import parts_of
+from thinkus.llm.exchange import Outcome, Request
+from thinkus.llm.forms import Near
+from thinkus.terminal import beside, headline, plain, turn, wrapped
+
+MOST_LINES = 6
+"""Of a text; the judge is shown all of it."""
+
+
+def show_question(request: Request, outcome: Outcome, console: Console) -> None:
+    headline((request.item, request.purpose), console)
+    if isinstance(request.form, Near):
+        for message in request.messages:
+            _print("text", message.content, console)
+    else:
+        parts, task = parts_of(request.messages[-1].content)
+        for part in (*parts, ("task", task)):
+            console.print(Text(plain(part[0]), "dim"))
+            _print("", part[1], console)
+    _print("judge", outcome.completion.text if outcome.completion else "no answer", console)
+
+
+def show_row(row: msgspec.Struct, console: Console) -> None:
+    """What is made of it."""
+    told = msgspec.json.format(msgspec.json.encode(row), indent=2).decode()
+    for line in beside(Text("row", "bold"), [Text(one, "dim") for one in wrapped(told, console)]):
+        console.print(line)
+
+
+def _print(who: str, words: str, console: Console) -> None:
+    for line in turn(who, words, console, most_lines=MOST_LINES):
+        console.print(line)
