@@ -35,9 +35,10 @@ demo: setup ## run what is built on the shipped sample: no GPU, no account, no k
 	$(BIN)/thinkus simulate data=sample $(DEMO) $(LIVE) method=prompt name=demo-prompt.online
 	$(BIN)/thinkus simulate data=sample $(DEMO) $(LIVE) method=prompt_thinking name=demo-prompt_thinking.online
 	$(BIN)/thinkus simulate data=sample $(DEMO) $(LIVE) input=demo-thinkingus name=demo-thinkingus.online --preview 3
-	$(BIN)/thinkus judge -m task=pairwise,ending,likeness candidate=$(subst $(space),$(comma),$(DEMO_USERS:%=demo-%.offline)) baseline=demo-prompt.offline judge=embedding
 	@$(BIN)/thinkus runs
-	@echo "Two users, of 270 million parameters and trained for a minute each: that shows that the machinery works, not what the method can do."
+	$(BIN)/thinkus judge -m task=pairwise,ending,likeness candidate=$(subst $(space),$(comma),$(DEMO_USERS:%=demo-%.offline)) baseline=demo-prompt.offline judge=embedding
+	@echo
+	@echo "Users of 270 million parameters, trained for a minute and judged on a few turns by a cheap proxy: that shows that the machinery works, not what the method can do."
 	@echo "Next: thinkus sft data=sample model=gemma270m --preview 3 shows what they were taught; README.md has the stages."
 
 test: setup ## the tests: no root, no server

@@ -1,7 +1,9 @@
 """The figures of finished judge runs for a person at a terminal: of one, or of several of a task side by side."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from rich.table import Table
@@ -23,6 +25,8 @@ from thinkus.scoring.wins import fold
 Told = Iterator[Table | str]
 Figures = list[tuple[str, str]]
 """By name; of the same names in each column of a table, in the same order."""
+FACTS = frozenset({"judge", "against", "assistant"})
+"""What a figure hangs on."""
 NAMES: dict[Measure, str] = {
     "disclosure": "disclosure",
     "progression": "progression",
@@ -61,7 +65,21 @@ class Judgement(NamedTuple):
 
 
 def tables(task: str, judgements: Sequence[Judgement]) -> Told:
-    yield from _TABLES[task](judgements)
+    """What all candidates' names have in common is left out: it would fold the headings."""
+    names = _told_apart([one.candidate for one in judgements])
+    yield from _TABLES[task]([one._replace(candidate=names[one.candidate]) for one in judgements])
+
+
+def _told_apart(names: Sequence[str]) -> dict[str, str]:
+    words = {name: re.split(r"([.-])", name) for name in names}
+    if len(words) == 1:
+        return dict(zip(names, names, strict=True))
+    before, after = (
+        sum(1 for _ in takewhile(lambda same: len(set(same)) == 1, zip(*split, strict=False)))
+        for split in (words.values(), (one[::-1] for one in words.values()))
+    )
+    short = {name: "".join(one[before : len(one) - after]) for name, one in words.items()}
+    return short if all(short.values()) else dict(zip(names, names, strict=True))
 
 
 # One for each task ---------------------------------------------------------------------------
@@ -246,11 +264,11 @@ def _likeness(judgements: Sequence[Judgement]) -> Told:
 
 def _as_figures(like: Likeness) -> Figures:
     lengths = like.lengths
-    quartiles = (lengths.lower_quartile, lengths.median, lengths.upper_quartile) if lengths else ()
+    quartiles = (lengths.lower_quartile, lengths.median, lengths.upper_quartile) if lengths else ("", "", "")
     return [
         ("turns", _number(like.turns)),
         ("words a turn", f"{lengths.mean:.1f}" if lengths else ""),
-        ("quartiles of these", ", ".join(f"{one:g}" for one in quartiles)),
+        *zip(("  lower quartile", "  median", "  upper quartile"), map(str, quartiles), strict=True),
         ("first-turn diversity", _percent(like.first_turn_diversity)),
         ("intent's words in a turn", _percent(like.intent_decomposition)),
         ("MATTR-50", _rich(like.mattr, 4)),
@@ -275,13 +293,23 @@ _TABLES: dict[str, Callable[[Sequence[Judgement]], Told]] = {
 
 
 def _lined_up(title: str, columns: Sequence[tuple[str, Figures]]) -> Table:
-    """A line for each measure, a column for each of those measured."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    """A line for each measure, a column for each of those measured; what is said of all is said once, above."""
+    lines = list(zip(*(figures for _, figures in columns), strict=True))
+    shared = [same[0] for same in lines if same[0][0] in FACTS and len(set(same)) == 1]
+    above = "; ".join(" ".join(fact) for fact in shared if fact[1])
+    table = Table(
+        title=above or None,
+        title_justify="left",
+        title_style="dim",
+        header_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
     table.add_column(title, no_wrap=True)
     for name, _ in columns:
         table.add_column(name, justify="right", overflow="fold")
-    for same in zip(*(figures for _, figures in columns), strict=True):
-        if any(value for _, value in same):
+    for same in lines:
+        if same[0] not in shared and any(value for _, value in same):
             table.add_row(same[0][0], *(value for _, value in same))
     return table
 

@@ -88,6 +88,7 @@ def show_results(directories: Sequence[Path]) -> None:
         judgements.setdefault(task, []).append(Judgement.of(manifest, rows))
     console = Console(highlight=False)
     for task, ones in judgements.items():
+        console.print()
         for told in tables(task, ones):
             console.print(told)
 
