@@ -1,0 +1,40 @@
+"""Finished runs as they are printed, line by line."""
+
+import re
+from collections.abc import Sequence
+from io import StringIO
+from itertools import takewhile
+from typing import Any
+
+from rich.console import Console
+
+from thinkus.judging.published import CAPTION
+from thinkus.judging.tables import Judgement, tables
+
+
+def judgement(
+    rows: Sequence[Any], candidate: str = "ours", against: str | None = "theirs", judge: str = "a judge"
+) -> Judgement:
+    return Judgement(candidate, judge, {}, against, rows)
+
+
+def printed(task: str, *ones: Judgement) -> str:
+    console = Console(width=200, file=StringIO(), highlight=False)
+    for told in tables(task, ones):
+        console.print(told)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def lines(task: str, *ones: Judgement) -> list[list[str]]:
+    """Cell by cell; an empty one does not show."""
+    text = printed(task, *ones)
+    return [re.split(r" {2,}", line.strip()) for line in text.splitlines() if line.strip()]
+
+
+def figures(task: str, *ones: Judgement) -> dict[str, list[str]]:
+    """By the name of their line; ours, without what others have published."""
+    own = list(takewhile(lambda cells: cells[0] != CAPTION, lines(task, *ones)))
+    found = {name: cells for name, *cells in own}
+    assert len(found) == len(own), "no two lines have one name"
+    return found

@@ -1,0 +1,297 @@
+"""What is printed of finished runs, figure by figure."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+from msgspec.structs import replace
+
+from tests.judging.printed import figures, judgement, lines, printed
+from tests.test_runs import manifest
+from thinkus.judging.goals import Goals
+from thinkus.judging.online import JudgedDialogue, Measure
+from thinkus.judging.online import Verdict as Score
+from thinkus.judging.pairwise import Closer, JudgedTurn, Nearness, Side, Verdict
+from thinkus.judging.tables import Judgement
+from thinkus.judging.terminal import NO_THOUGHT, RatedThought
+from thinkus.records import EndedBy
+from thinkus.runs import InputFacts
+from thinkus.scoring.divergence import LEVELS, Level
+from thinkus.scoring.goals import Revealed
+
+PAPER = """
+utterance_sft       8791 5862 362 0.1951    2066 1278  37 0.2331
+prompt_thinking     8674 5426 915 0.2163    2175 1093 113 0.3200
+thinkingus          9259 5450 306 0.2537    2267 1080  34 0.3511
+thinkingus-base     9931 4791 293 0.3423    2472  889  20 0.4682
+utterance_sft-8b   10769 3949 297 0.4542    2459  904  18 0.4599
+thinkingus-8b      11304 3432 279 0.5243    2628  729  24 0.5617
+utterance_sft-4b   10815 3894 306 0.4609    2468  885  28 0.4682
+thinkingus-4b      11333 3436 246 0.5259    2636  723  22 0.5658
+"""
+"""Tables 1 and 5: wins, losses, draws and r_w against the prompt baseline, on LMSYS and on WildChat."""
+
+
+# pairwise ------------------------------------------------------------------------------------
+
+
+def turn(*closer: Closer | None, failed: tuple[Side, ...] = (), **more: Any) -> JudgedTurn:
+    sides: tuple[Side, Side] = ("candidate", "baseline")
+    verdicts = (
+        Verdict(first, one, wrong="" if one else "off_form")
+        for first, one in zip(sides, closer, strict=False)
+    )
+    return JudgedTurn("c", 0, failed, tuple(verdicts), **more)
+
+
+def paper() -> Iterator[tuple[str, list[str]]]:
+    for line in PAPER.strip().splitlines():
+        name, *cells = line.split()
+        yield name, cells
+
+
+@pytest.mark.parametrize("corpus", [0, 1])
+def test_all_rows_of_the_papers_tables_come_out_of_their_counts(corpus: int) -> None:
+    ones, expected = [], []
+    for name, cells in paper():
+        *counts, rate = cells[4 * corpus : 4 * corpus + 4]
+        wins, losses, ties = map(int, counts)
+        assert wins + losses + ties == (15_015, 3_381)[corpus]
+        rows = [turn("candidate")] * wins + [turn("baseline")] * losses + [turn("tie")] * ties
+        ones.append(judgement(rows, name))
+        expected.append((name, f"{wins:,}", f"{losses:,}", str(ties), rate))
+    found = figures("pairwise", *ones)
+    keys = ("closer to the person?", "wins", "losses", "draws", "r_w")
+    assert list(zip(*(found[key] for key in keys), strict=True)) == expected
+    assert found["r_w without the failed"] == found["r_w"]
+    assert found["failed"] == found["invalid"] == ["0"] * 8
+    assert not any("order" in key or "halves" in key for key in found)  # they were asked once
+
+
+MIXED = [
+    *[turn("candidate", "candidate")] * 5,
+    *[turn("baseline", "baseline")] * 2,
+    *[turn("tie", "tie")] * 1,
+    *[turn("candidate", "baseline")] * 3,
+    *[turn("tie", "baseline")] * 1,
+    *[turn("candidate", None)] * 2,
+    *[turn(None, None)] * 1,
+    *[turn(failed=("candidate",))] * 4,
+    *[turn(failed=("baseline",))] * 2,
+    *[turn(failed=("candidate", "baseline"))] * 1,
+]
+
+
+def test_every_column_of_wins_and_losses() -> None:
+    found = figures("pairwise", judgement(MIXED))
+    assert found == {
+        "against theirs; judge a judge": [],
+        "closer to the person?": ["ours"],
+        "wins": ["7"],  # five, and two of the baseline's failures
+        "losses": ["6"],  # two, and four of its own failures
+        "draws": ["6"],  # one, four that turned, and one where both failed
+        "failed": ["5"],
+        "failed, of those it is held against": ["3"],
+        "invalid": ["3"],
+        "r_w": ["0.0526"],  # 1 / 19
+        "r_w without the failed": ["0.2500"],  # (5 - 2) / 12
+        "turned with the order, so draws": [ANY],
+        "as halves: wins, losses, draws": ["8.5, 8, 2.5"],
+        "as halves: r_w": ["0.0263"],  # 0.5 / 19
+        "ours, a judge: verdicts that cannot be read: 4 off form (failures.jsonl has them)": [],
+    }
+
+
+def test_verdicts_that_cannot_be_read_have_not_stood_the_swap() -> None:
+    """Of twelve turns whose verdicts could be read in both orders, four turned."""
+    assert figures("pairwise", judgement(MIXED))["turned with the order, so draws"] == ["4 (33.3%)"]
+
+
+def test_runs_stand_side_by_side() -> None:
+    once = judgement([turn("candidate")] * 1_200, "once", None, "hosted (a/model)")
+    found = figures("pairwise", judgement([turn("tie", "tie")]), once)
+    assert found["closer to the person?"] == ["ours", "once"]
+    assert found["judge"] == ["a judge", "hosted (a/model)"]
+    assert (found["wins"], found["r_w"]) == (["0", "1,200"], ["0.0000", "1.0000"])
+    assert found["turned with the order, so draws"] == ["0 (0.0%)"]
+
+
+def test_where_nothing_was_decided_there_is_no_rate() -> None:
+    found = figures("pairwise", judgement([turn(None, None)]))
+    assert found["invalid"] == ["1"]
+    assert "r_w" not in found
+
+
+def test_a_proxy_says_that_it_is_one() -> None:
+    near: dict[Side, Nearness] = {"candidate": Nearness(0.5, 0.5), "baseline": Nearness(0.4, 0.4)}
+    assert "cheap proxy" in printed("pairwise", judgement([turn("candidate", nearness=near)]))
+    assert "proxy" not in printed("pairwise", judgement([turn("candidate")]))
+
+
+# terminal ------------------------------------------------------------------------------------
+
+
+def thoughts(whose: Any, *levels: Level | None, wrong: str = "") -> list[RatedThought]:
+    return [RatedThought("c", whose, level, wrong="" if level else wrong) for level in levels]
+
+
+def test_levels_are_counted_and_their_divergence_is_the_papers() -> None:
+    rows = [
+        *thoughts("person", "good", "good", "average", "excellent"),
+        *thoughts("person", None, wrong=NO_THOUGHT),
+        *thoughts("candidate", "good", "poor", "poor", "extremely_poor"),
+        *thoughts("candidate", None, None, wrong=NO_THOUGHT),
+        *thoughts("candidate", None, wrong="two_verdicts"),
+    ]
+    found = figures("terminal", judgement(rows))
+    # F0 is 1/8 at average, 1/2 at good, 7/8 at excellent; F1 is 3/4, 7/8 and 1 there.
+    squares = (5 / 8) ** 2 + 2 * (3 / 8) ** 2 + (1 / 8) ** 2
+    expected = (12 * 4 / (4 * 4**2 - 1) * squares) ** 0.5
+    assert found == {
+        "judge a judge": [],
+        "last thoughts": ["people", "ours"],
+        "excellent": ["1", "0"],
+        "good": ["2", "1"],
+        "average": ["1", "0"],
+        "poor": ["0", "2"],
+        "extremely poor": ["0", "1"],
+        "no thought": ["1", "2"],
+        "invalid": ["0", "1"],
+        "divergence": [f"{expected:.4f}"],
+        "ours, a judge: verdicts that cannot be read: 1 two verdicts (failures.jsonl has them)": [],
+    }
+
+
+@pytest.mark.parametrize("count", [1, 4, 100])
+def test_one_level_against_another_comes_to_what_the_formula_says(count: int) -> None:
+    apart = [*thoughts("person", "good") * count, *thoughts("candidate", "poor") * count]
+    alike = [*thoughts("person", *LEVELS) * count, *thoughts("candidate", *LEVELS) * count]
+    found = figures("terminal", judgement(apart), judgement(alike, "twin"))
+    assert found["divergence"] == [f"{(3 * count**2 / (4 * count**2 - 1)) ** 0.5:.4f}", "0.0000"]
+    assert found["last thoughts"] == ["people", "ours", "people", "twin"]
+
+
+# goals ---------------------------------------------------------------------------------------
+
+
+def test_goals_are_counted_over_the_scenarios_that_have_a_list() -> None:
+    rows = [
+        Goals("a", "s", "m", ("one", "two", "three")),
+        Goals("b", "s", "m", ("one", "two")),
+        Goals("c", "s", "m"),
+        Goals("d", "s", "m", wrong="off_form"),
+        Goals("e", wrong="no_scenario"),
+    ]
+    other = [Goals("d", "s", "m", wrong="off_form")]
+    assert figures("goals", judgement(rows), judgement(other, "none")) == {
+        "judge a judge": [],
+        "atomic goals": ["ours", "none"],
+        "scenarios": ["5", "1"],
+        "goals": ["5", "0"],
+        "goals a scenario": ["1.7"],
+        "scenarios without any": ["1", "0"],
+        "invalid": ["2", "1"],
+    }
+
+
+# online --------------------------------------------------------------------------------------
+
+
+def dialogue(
+    disclosed: Sequence[Revealed | None],
+    moves: Revealed | None,
+    adds: Revealed | None,
+    whose: Any = "candidate",
+) -> JudgedDialogue:
+    each: list[tuple[Measure, Revealed | None]] = [("disclosure", score) for score in disclosed]
+    each += [("progression", moves), ("additional", adds)] if disclosed else [("additional", adds)]
+    verdicts = tuple(Score(measure, score, wrong="cut" if score is None else "") for measure, score in each)
+    return JudgedDialogue("d", whose, "llama", "simulator", len(disclosed), "judged", verdicts)
+
+
+def unheard(state: Any, goals: int | None, ended_by: EndedBy, whose: Any = "candidate") -> JudgedDialogue:
+    return JudgedDialogue("d", whose, "llama", ended_by, goals, state)
+
+
+DIALOGUES = [
+    dialogue((1, 1, 0, -1), 1, 0),  # 1/4
+    dialogue((1, None), 0, 1),  # 1
+    dialogue((None,), None, None),  # in no mean
+    dialogue((), None, 1),  # has no goals
+    unheard("silent", 2, "person_failed"),  # 0, 0, 0
+    unheard("silent", 0, "person_failed"),  # nothing to disclose, and nothing new
+    unheard("broken", 2, "assistant_failed"),
+]
+
+
+def test_means_are_over_goals_then_over_dialogues() -> None:
+    told = lines("online", judgement([*DIALOGUES, dialogue((1,), 1, 1, "baseline")]))
+    assert told == [
+        ["judge a judge; assistant llama"],
+        ["live dialogues", "ours", "theirs"],
+        ["dialogues", "6", "1"],
+        ["broke off, left out", "1", "0"],
+        ["nothing said", "2", "0"],
+        ["disclosure", "0.4167", "1.0000"],  # (1/4 + 1 + 0) / 3
+        ["where something was said", "0.6250", "1.0000"],
+        ["not applicable", "2", "0"],
+        ["invalid", "2", "0"],
+        ["progression", "0.3333", "1.0000"],
+        ["where something was said", "0.5000", "1.0000"],
+        ["not applicable", "2", "0"],
+        ["invalid", "1", "0"],
+        ["additional information", "0.4000", "1.0000"],  # 2 of 5
+        ["where something was said", "0.6667", "1.0000"],
+        ["not applicable", "0", "0"],
+        ["invalid", "1", "0"],
+        ["ours, a judge: verdicts that cannot be read: 4 cut (failures.jsonl has them)"],
+    ]
+
+
+def test_dialogues_with_different_assistants_are_said_not_to_be_alike() -> None:
+    one, other = dialogue((1,), 1, 1), replace(dialogue((0,), 0, 0), assistant="qwen")
+    told = printed("online", judgement([one]), judgement([other], "others"))
+    assert "different assistants" in told
+    both = lines("online", judgement([one, other]), judgement([one], "again"))
+    assert ["assistant", "llama, qwen", "llama"] in both
+    assert "different assistants" not in printed("online", judgement([one]), judgement([one], "others"))
+
+
+# any -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", ["pairwise", "terminal", "goals", "online", "ending", "likeness"])
+def test_a_run_of_nothing_can_be_shown(task: str) -> None:
+    """A part of a run may have no conversation."""
+    printed(task, judgement([]))
+    assert not any("None" in cell or "nan" in cell for line in lines(task, judgement([])) for cell in line)
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (("prompt-llama8b.lmsys.offline", "thinkingus-llama8b.lmsys.offline"), ["prompt", "thinkingus"]),
+        (("thinkingus-llama8b.lmsys.offline", "thinkingus-qwen3_8b.lmsys.offline"), ["llama8b", "qwen3_8b"]),
+        (("utterance_sft.a", "utterance.a"), ["utterance_sft", "utterance"]),
+        (("a", "a-seed_1"), ["a", "a-seed_1"]),  # nothing would be left of the first
+        (("a-a", "a-b-a"), ["a-a", "a-b-a"]),
+        (("a.b", "a.b"), ["a.b", "a.b"]),
+        (("a.b",), ["a.b"]),
+    ],
+)
+def test_of_long_names_what_differs_is_shown(names: Sequence[str], shown: list[str]) -> None:
+    ones = [judgement([turn("candidate")], name) for name in names]
+    assert figures("pairwise", *ones)["closer to the person?"] == shown
+
+
+def test_a_run_is_named_by_what_it_read() -> None:
+    facts = {
+        "candidate": InputFacts("~/outputs/simulate/ours", "x"),
+        "baseline": InputFacts("outputs/simulate/theirs", "y"),
+    }
+    made_from = {"judge.name": "hosted", "judge.model": "a/model"}
+    one = Judgement.of(replace(manifest(**made_from), inputs=facts), [1])
+    assert one == Judgement("ours", "hosted (a/model)", made_from, "theirs", [1])
+    bare = Judgement.of(replace(manifest(), inputs={"eval": InputFacts("annotate/sample", "x")}), [])
+    assert (bare.candidate, bare.judge, bare.against) == ("sample", "", None)
