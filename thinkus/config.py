@@ -294,7 +294,7 @@ class JudgeConfig(StageConfig):
     shard: Indifferent[Shard | None]
     task: Literal["pairwise", "terminal", "goals", "online", "ending", "likeness"]
     candidate: Indifferent[str | None]
-    baseline: str | None
+    baseline: Indifferent[str | None]
     goals: Indifferent[str | None]
     n_scenarios: Positive
     protocol: Literal["both_orders", "paper"]
@@ -305,28 +305,31 @@ class JudgeConfig(StageConfig):
     @property
     def idle(self) -> frozenset[str]:
         matters = {
-            "pairwise": {"judge", "baseline", "protocol"},
+            "pairwise": {"judge", "protocol"},
             "terminal": {"judge"},
             "goals": {"judge", "eval", "n_scenarios", "seed"},
-            "online": {"judge", "baseline"},
+            "online": {"judge"},
             "ending": {"eval", "classifier"} if self.tries_a_classifier else set[str](),
             "likeness": set[str](),
         }
-        every = {"judge", "eval", "classifier", "baseline", "n_scenarios", "protocol", "seed"}
+        every = {"judge", "eval", "classifier", "n_scenarios", "protocol", "seed"}
         return frozenset(every - matters[self.task])
 
     @property
     def tries_a_classifier(self) -> bool:
-        return "sft" in (self.candidate or "").split("/")
+        return (self.candidate or "").rstrip("/").split("/")[-2:-1] == ["sft"]
 
     @property
     def about(self) -> str:
         """What is judged, on what where that is not its own, and by whom where somebody is asked."""
-        candidate = (self.candidate or "none").rstrip("/").rpartition("/")[2]
+        candidate, baseline = (
+            (run or "none").rstrip("/").rpartition("/")[2] for run in (self.candidate, self.baseline)
+        )
         parts = [] if self.task == "goals" else [candidate]
         parts += [] if "eval" in self.idle else [self.eval.name]
         parts += [] if "judge" in self.idle else [self.judge.name]
-        return ".".join(parts)
+        is_beside = self.baseline is not None and self.task in ("pairwise", "online")
+        return ".".join(parts) + (f"-baseline_{baseline}" if is_beside else "")
 
 
 class ReportConfig(StageConfig):

@@ -7,6 +7,7 @@ different results must never meet under one name.
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ def fill(template: str, config: StageConfig) -> str:
         found: Any = config
         for key in match[1].split("."):
             found = getattr(found, key)
-        return _clean(found, LONGEST_NAME)
+        return _clean(found, sys.maxsize)  # the whole is shortened
 
     return re.sub(r"\{([a-z_.]+)\}", value, template)
 
@@ -87,7 +88,8 @@ def run_name(
     for key, value in values.items():
         if value != defaults.get(key) and key.removesuffix(".name") not in in_name:
             parts.append(f"{_short(key, config)}_{_clean(value)}")
-    return _shortened("-".join(parts), identity_of(values))
+    name = "-".join(parts)
+    return _shortened(name, identity_of(values | {"name": name}))
 
 
 def _group_counts(config: StageConfig, group: str) -> bool:

@@ -1,6 +1,5 @@
 """Whether somebody leaves where the person left: a simulated user, or a classifier of endings."""
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -9,21 +8,19 @@ import msgspec
 from thinkus.config import JudgeConfig
 from thinkus.errors import ThinkusError
 from thinkus.judging.sides import (
-    as_input,
     as_people,
+    block,
     check_whole,
     failed_turns,
     held,
-    mode_of,
-    real_conversations,
     replayed,
-    simulated,
+    with_people,
 )
 from thinkus.judging.task import Ask, Judged, Task
+from thinkus.llm.crowd import together
 from thinkus.llm.exchange import Request
 from thinkus.records import Conversation, EndedBy, Failure, read_conversations
 from thinkus.runs import Input, Manifest, input_run, load_manifest
-from thinkus.shards import Shard
 from thinkus.user.cast import CLASSIFIER, classifier, method_of
 from thinkus.user.scene import Line, lines_of, scenario_of
 from thinkus.user.talk import Classifier, classifying
@@ -54,11 +51,7 @@ def inputs(config: JudgeConfig, root: Path) -> dict[str, Input]:
     if config.tries_a_classifier:
         taught, _, _ = classifier(config.classifier, *_taught(config, root), "candidate")
         return {"candidate": taught, "eval": as_people(*annotated(config.eval.name, root))}
-    directory, manifest = simulated(config, root, "candidate")
-    found = {"candidate": as_input(directory, manifest)}
-    if mode_of(manifest) == "online":
-        found["people"] = as_people(*real_conversations(directory, manifest))
-    return found
+    return with_people(config, root)
 
 
 def _taught(config: JudgeConfig, root: Path) -> tuple[Path, Manifest]:
@@ -129,17 +122,14 @@ class EndingOfClassifier:
 
     def units(self) -> Iterator[Conversation]:
         test = held_out(self._corpus)
-        block = Shard.parse(self._config.shard or "1/1").block(len(test))
-        yield from test[block.start : block.stop]
+        yield from test[block(self._config, len(test))]
 
     async def judged(self, unit: Conversation, ask: Ask) -> Judged:
         scenario = scenario_of(unit)
         if scenario is None:
             return Judged(Left(unit.id, unit.user_turns, (None,) * unit.user_turns))
         guess = Classifier(ask, self._threshold)
-        likely = await asyncio.gather(
-            *(guess.likely(scenario, lines, unit.id) for lines in _up_to_each_reply(unit))
-        )
+        likely = await together(guess.likely(scenario, lines, unit.id) for lines in _up_to_each_reply(unit))
         leaves = tuple(one >= guess.threshold if isinstance(one, float) else None for one in likely)
         failures = [
             Failure(f"{unit.id}#{turn}", one.kind, one.detail, "")

@@ -51,6 +51,11 @@ def labels_of(texts: Sequence[str], number: int) -> tuple[str, ...]:
     raise AssertionError("a label longer than all texts is in none of them")
 
 
+def drawn_of(texts: Iterable[str]) -> int:
+    """A large number that nobody chose."""
+    return int(_seed("draw", texts), 16)
+
+
 def marked(words: Iterable[str], texts: Sequence[str]) -> tuple[str, ...]:
     """Words that mean something to a judge, with an end that makes them no text's own."""
     (tail,) = labels_of(texts, 1)

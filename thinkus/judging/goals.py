@@ -9,14 +9,13 @@ import msgspec
 from thinkus import prompts
 from thinkus.config import JudgeConfig
 from thinkus.judging.fences import READER, Part, asked, sign_of
-from thinkus.judging.sides import as_people
-from thinkus.judging.task import TALKERS, Ask, Judged, Served, check_judge
+from thinkus.judging.sides import as_people, block
+from thinkus.judging.task import TALKERS, Ask, Judged, Served, judge_of
 from thinkus.judging.verdicts import Unreadable
 from thinkus.llm.exchange import Answer, Outcome, Request
 from thinkus.llm.forms import Json
 from thinkus.records import Conversation
 from thinkus.runs import Input
-from thinkus.shards import Shard
 from thinkus.user.scene import Scenario, scenario_of
 from thinkus.user.turns import annotated, drawn, held_out
 
@@ -45,9 +44,8 @@ ROW = Goals
 
 
 def inputs(config: JudgeConfig, root: Path) -> dict[str, Input]:
-    check_judge(config, *TALKERS, "recorded")
-    directory, manifest = annotated(config.eval.name, root)
-    return {"eval": as_people(directory, manifest)}
+    judge = judge_of(config, *TALKERS, "recorded")
+    return judge | {"eval": as_people(*annotated(config.eval.name, root))}
 
 
 def prompts_used(_config: JudgeConfig) -> tuple[str, ...]:
@@ -64,9 +62,7 @@ class AtomicGoals:
     def units(self) -> Iterator[Conversation]:
         """Those whose scenarios a live run of the same seed and number is held in."""
         chosen = drawn(held_out(self._run), self._config.seed, self._config.n_scenarios)
-        shard = Shard.parse(self._config.shard or "1/1")
-        block = shard.block(len(chosen))
-        yield from chosen[block.start : block.stop]
+        yield from chosen[block(self._config, len(chosen))]
 
     async def judged(self, unit: Conversation, ask: Ask) -> Judged:
         scenario = scenario_of(unit)

@@ -8,15 +8,11 @@ import msgspec
 
 from thinkus.config import JudgeConfig
 from thinkus.judging.sides import (
-    as_input,
-    as_people,
     check_whole,
     failed_turns,
     held,
-    mode_of,
-    real_conversations,
     replayed,
-    simulated,
+    with_people,
 )
 from thinkus.judging.task import Ask, Judged
 from thinkus.llm.exchange import Request
@@ -32,23 +28,22 @@ class Both(NamedTuple):
     intent: str
     person: tuple[str, ...]
     candidate: tuple[str, ...]
+    failed: int = 0
 
 
-class MeasuredConversation(msgspec.Struct, frozen=True):
+class MeasuredConversation(msgspec.Struct, frozen=True, omit_defaults=True):
     conversation: str
     person: Measured
     candidate: Measured
+    failed: int = 0
+    """Turns of the candidate's that could not be had."""
 
 
 ROW = MeasuredConversation
 
 
 def inputs(config: JudgeConfig, root: Path) -> dict[str, Input]:
-    directory, manifest = simulated(config, root, "candidate")
-    found = {"candidate": as_input(directory, manifest)}
-    if mode_of(manifest) == "online":
-        found["people"] = as_people(*real_conversations(directory, manifest))
-    return found
+    return with_people(config, root)
 
 
 def prompts_used(_config: JudgeConfig) -> tuple[str, ...]:
@@ -74,7 +69,8 @@ class Likeness:
             said = {turn.turn: turn.utterance for turn in one.simulation.turns}
             candidate = tuple(said.get(turn, "") for turn in range(one.user_turns))
             motivation = one.annotation.motivation if one.annotation else ""
-            yield Both(one.id, motivation, _words_of_the_person(one), candidate)
+            missing = sum(turn not in said for turn in range(one.user_turns))
+            yield Both(one.id, motivation, _words_of_the_person(one), candidate, missing)
 
     def _live(self) -> Iterator[Both]:
         wanted = {one.id for one in held(self._config, self._read["candidate"])}
@@ -85,11 +81,12 @@ class Likeness:
         }
         for dialogue in held(self._config, self._read["candidate"]):
             candidate = tuple(exchange.person.utterance for exchange in dialogue.exchanges)
-            yield Both(dialogue.id, dialogue.motivation, said[dialogue.id], candidate)
+            failed = int(dialogue.ended_by == "person_failed")
+            yield Both(dialogue.id, dialogue.motivation, said[dialogue.id], candidate, failed)
 
     async def judged(self, unit: Both, _ask: Ask) -> Judged:
         person, candidate = (measured(Said(unit.intent, turns)) for turns in (unit.person, unit.candidate))
-        return Judged(MeasuredConversation(unit.conversation, person, candidate))
+        return Judged(MeasuredConversation(unit.conversation, person, candidate, unit.failed))
 
     def requests(self, _unit: Both) -> list[Request]:
         return []

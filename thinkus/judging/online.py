@@ -1,8 +1,7 @@
 """A live dialogue: whether the person lets their goals be known, gets on with them, and brings in something new."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
-from itertools import zip_longest
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -11,15 +10,25 @@ from msgspec.structs import replace
 
 from thinkus import prompts
 from thinkus.config import JudgeConfig
-from thinkus.errors import ThinkusError
+from thinkus.errors import RunRefused, ThinkusError
 from thinkus.judging.fences import READER, Part, asked, marked, sign_of, spoken
 from thinkus.judging.goals import NO_SCENARIO, Goals
-from thinkus.judging.sides import as_input, check_mode, held, simulated
-from thinkus.judging.task import TALKERS, Ask, Judged, Served, check_judge
+from thinkus.judging.sides import as_input, check_mode, held, numbered_pairs, simulated
+from thinkus.judging.task import TALKERS, Ask, Judged, Served, judge_of
 from thinkus.judging.verdicts import TOLD, Ballot, Unreadable, manner_of
+from thinkus.llm.crowd import together
 from thinkus.llm.exchange import Request
 from thinkus.records import Dialogue, EndedBy, Failure, read_records
-from thinkus.runs import Input, Manifest, age, input_identity, input_run, run_reference
+from thinkus.runs import (
+    Input,
+    Manifest,
+    age,
+    all_runs,
+    input_identity,
+    input_run,
+    load_manifest,
+    run_reference,
+)
 from thinkus.scoring.goals import Revealed
 from thinkus.user.scene import Scenario
 
@@ -94,23 +103,44 @@ ROW = JudgedDialogue
 
 
 def inputs(config: JudgeConfig, root: Path) -> dict[str, Input]:
-    check_judge(config, *TALKERS, "hf")
+    judge = judge_of(config, *TALKERS, "hf")
     ours = simulated(config, root, "candidate")
     check_mode(*ours, "candidate", "online", "online")
-    found = {"candidate": as_input(*ours)}
+    found = judge | {"candidate": as_input(*ours)}
     if config.baseline is not None:
         theirs = simulated(config, root, "baseline")
         check_mode(*theirs, "baseline", "online", "online")
         _check_alike(ours, theirs)
         found["baseline"] = as_input(*theirs)
-    corpus = str(ours[1].made_from["eval.name"])
-    name = config.goals or f"goals.{corpus}.{config.judge.name}"
-    remedy = f"thinkus judge task=goals eval={corpus} judge={config.judge.name} (or name one with goals=)"
-    directory, manifest = input_run(root, run_reference("judge", name), remedy, "goals")
+    return found | {"goals": _goals_of(config, root, ours[1])}
+
+
+def _goals_of(config: JudgeConfig, root: Path, candidate: Manifest) -> Input:
+    """The one list of goals that was made of the same conversations, where none is named."""
+    corpus = candidate.made_from["eval.name"]
+    remedy = f"thinkus judge task=goals eval={corpus} judge=... (or name a run with goals=)"
+    if config.goals is not None:
+        directory, manifest = input_run(root, run_reference("judge", config.goals), remedy, "goals")
+    else:
+        made = list(_made_of(candidate.inputs["eval"].identity, root))
+        if len(made) != 1:
+            told = f"{', '.join(one.name for one in made)}: which one?" if made else "there are none"
+            raise ThinkusError(f"goals: of the conversations of eval={corpus} {told}; {remedy}")
+        directory, manifest = input_run(root, str(made[0]), remedy, "goals")
     if manifest.stage != "judge" or manifest.made_from["task"] != "goals":
         raise ThinkusError(f"goals: {directory} holds no goals; make them: {remedy}")
     about = f"of {manifest.counts['items']:,} scenarios, {age(manifest)} old"
-    return found | {"goals": Input(str(directory), input_identity(manifest), about)}
+    return Input(str(directory), input_identity(manifest), about)
+
+
+def _made_of(people: str, root: Path) -> Iterator[Path]:
+    for stage, directory in all_runs(root):
+        if stage == "judge":
+            with suppress(RunRefused):
+                manifest = load_manifest(directory)
+                is_list = manifest is not None and manifest.made_from["task"] == "goals"
+                if manifest and is_list and manifest.inputs["eval"].identity == people:
+                    yield directory
 
 
 def prompts_used(config: JudgeConfig) -> tuple[str, ...]:
@@ -142,18 +172,17 @@ class Online:
 
     def _dialogues(self) -> Iterator[tuple[Whose, Dialogue]]:
         """Those of the candidate, each followed by the baseline's in the same scenario."""
-        ours = held(self._config, self._read["candidate"])
         if "baseline" not in self._read:
-            yield from (("candidate", one) for one in ours)
+            yield from (("candidate", one) for one in held(self._config, self._read["candidate"]))
             return
-        for number, (one, other) in enumerate(
-            zip_longest(ours, held(self._config, self._read["baseline"])), 1
-        ):
+        ours, theirs = self._read["candidate"], self._read["baseline"]
+        for number, one, other in numbered_pairs(self._config, ours, theirs, Dialogue):
             if one is None or other is None or _of(one) != _of(other):
                 told = " and ".join(which.id if which else "none" for which in (one, other))
+                alike = " (the scenario differs)" if one and other and one.id == other.id else ""
                 raise ThinkusError(
-                    f"baseline: {self._read['baseline']} is not over the same scenarios as {self._read['candidate']}: "
-                    f"dialogue {number} is of {told}; simulate both with the same eval=, seed= and n_scenarios="
+                    f"baseline: {theirs} is not over the same scenarios as {ours}: dialogue {number} is of "
+                    f"{told}{alike}; simulate both with the same eval=, seed= and n_scenarios="
                 )
             yield "candidate", one
             yield "baseline", other
@@ -167,7 +196,7 @@ class Online:
         if unit.is_silent:
             return Judged(replace(row, state="silent"))
         asked_for = zip(_questions(unit), self.requests(unit), strict=True)
-        ruled = await asyncio.gather(*(self._ruled(unit, *one, ask) for one in asked_for))
+        ruled = await together(self._ruled(unit, *one, ask) for one in asked_for)
         failures = [failure for _, failure in ruled if failure]
         return Judged(replace(row, verdicts=tuple(one for one, _ in ruled)), failures)
 

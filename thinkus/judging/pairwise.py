@@ -1,6 +1,5 @@
 """Which of two utterances is closer to what the person really said: asked in both orders, or once."""
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from msgspec.structs import replace
 from thinkus import prompts
 from thinkus.config import JudgeConfig
 from thinkus.errors import ThinkusError
-from thinkus.judging.fences import READER, Part, asked, labels_of, sign_of, spoken
+from thinkus.judging.fences import READER, Part, asked, drawn_of, labels_of, sign_of, spoken
 from thinkus.judging.sides import (
     as_input,
     check_mode,
@@ -21,8 +20,9 @@ from thinkus.judging.sides import (
     side_by_side,
     simulated,
 )
-from thinkus.judging.task import TALKERS, Ask, Judged, Served, check_judge
+from thinkus.judging.task import TALKERS, Ask, Judged, Served, judge_of
 from thinkus.judging.verdicts import TOLD, Ballot, Manner, Unreadable, manner_of
+from thinkus.llm.crowd import together
 from thinkus.llm.exchange import Answer, Outcome, Request
 from thinkus.llm.forms import Near
 from thinkus.records import Conversation, Failure, Message, Simulation
@@ -68,6 +68,10 @@ class Pair(NamedTuple):
     def failed(self) -> tuple[Side, ...]:
         return tuple(side for side in SIDES if self.of(side) is None)
 
+    @property
+    def is_same(self) -> bool:
+        return self.candidate == self.baseline is not None
+
     def of(self, side: Side) -> str | None:
         return self.candidate if side == "candidate" else self.baseline
 
@@ -105,11 +109,15 @@ class JudgedTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who had nothing to show; then nobody was asked."""
     verdicts: tuple[Verdict, ...] = ()
     nearness: dict[Side, Nearness] = {}
+    same: bool = False
+    """Both said the same, which no order can change: a draw, and nobody was asked."""
 
     @property
     def duel(self) -> Duel:
         if self.failed:
             return Duel((), "candidate" in self.failed, "baseline" in self.failed)
+        if self.same:
+            return Duel(("tie",))
         return Duel(tuple(_RESULT[verdict.closer] for verdict in self.verdicts))
 
 
@@ -122,8 +130,7 @@ def inputs(config: JudgeConfig, root: Path) -> dict[str, Input]:
             f"protocol: paper has the judge explain itself first, and judge={config.judge.name} writes nothing; "
             "use protocol=both_orders"
         )
-    check_judge(config, *TALKERS, "hf", "encoder")
-    found: dict[str, Input] = {}
+    found = judge_of(config, *TALKERS, "hf", "encoder")
     for side in SIDES:
         directory, manifest = simulated(config, root, side)
         check_mode(directory, manifest, side, "pairwise", "offline")
@@ -144,8 +151,7 @@ class Pairwise:
         self.endpoint = config.judge
         self._config, self._read = config, read
         self._manner = manner_of(config.judge, config.protocol)
-        # Who stands first, in each of the requests about a turn.
-        self._orders = SIDES if config.protocol == "both_orders" else SIDES[:1]
+        self._protocol = config.protocol
 
     def units(self) -> Iterator[Pair]:
         ours, theirs = (self._read[side] for side in SIDES)
@@ -160,20 +166,29 @@ class Pairwise:
         row = JudgedTurn(pair.conversation.id, pair.turn)
         if pair.failed:
             return Judged(replace(row, failed=pair.failed))
+        if pair.is_same:
+            return Judged(replace(row, same=True))
         if self.endpoint.backend == "encoder":
             return await _by_nearness(pair, row, ask)
         question = Question.about(pair, self._manner)
-        ruled = await asyncio.gather(*(question.ruled(side, ask) for side in self._orders))
+        ruled = await together(question.ruled(side, ask) for side in self._orders(pair))
         failures = [failure for _, failure in ruled if failure]
         return Judged(replace(row, verdicts=tuple(one for one, _ in ruled)), failures)
 
     def requests(self, pair: Pair) -> list[Request]:
-        if pair.failed:
+        if pair.failed or pair.is_same:
             return []
         if self.endpoint.backend == "encoder":
             return [_meanings(pair, side) for side in SIDES]
         question = Question.about(pair, self._manner)
-        return [question.request(side, pair.history) for side in self._orders]
+        return [question.request(side, pair.history) for side in self._orders(pair)]
+
+    def _orders(self, pair: Pair) -> tuple[Side, ...]:
+        """Who stands first in each of the requests; of one request a hash decides, so that nobody is favoured."""
+        if self._protocol == "both_orders":
+            return SIDES
+        by_text = sorted(SIDES, key=lambda side: pair.of(side) or "")
+        return (by_text[drawn_of((pair.real, *(pair.of(side) or "" for side in by_text))) % 2],)
 
 
 class Question(NamedTuple):

@@ -6,7 +6,6 @@ from rich.text import Text
 
 from thinkus.judging.fences import parts_of
 from thinkus.llm.exchange import Outcome, Request
-from thinkus.llm.forms import Near
 from thinkus.terminal import beside, headline, plain, turn, wrapped
 
 MOST_LINES = 6
@@ -15,14 +14,15 @@ MOST_LINES = 6
 
 def show_question(request: Request, outcome: Outcome, console: Console) -> None:
     headline((request.item, request.purpose), console)
-    if isinstance(request.form, Near):
-        for message in request.messages:
-            _print("text", message.content, console)
-    else:
-        parts, task = parts_of(request.messages[-1].content)
+    page = request.messages[-1].content
+    if page.startswith("=== "):
+        parts, task = parts_of(page)
         for part in (*parts, ("task", task)):
             console.print(Text(plain(part[0]), "dim"))
             _print("", part[1], console)
+    else:
+        for message in request.messages:
+            _print(message.role, message.content, console)
     _print("judge", outcome.completion.text if outcome.completion else "no answer", console)
 
 

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from thinkus.config import JudgeConfig
 from thinkus.errors import ThinkusError
 from thinkus.paths import expanded
-from thinkus.records import Conversation, Dialogue, Failure, read_conversations, read_records
+from thinkus.records import Conversation, Dialogue, Failure, read_records
 from thinkus.runs import Input, Manifest, age, input_identity, input_run, load_manifest, run_reference
 from thinkus.shards import Shard
 
 Mode = Literal["offline", "online"]
+Row = TypeVar("Row", Conversation, Dialogue)
 
 
 def simulated(
@@ -58,14 +59,24 @@ def as_people(directory: Path, manifest: Manifest) -> Input:
 def real_conversations(directory: Path, manifest: Manifest) -> tuple[Path, Manifest]:
     """The run that a live one took its scenarios from: what people said in them."""
     facts = manifest.inputs["eval"]
-    read, its = input_run(
-        directory.parent.parent, str(expanded(facts.read)), "thinkus annotate ...", "candidate"
-    )
+    there = directory.parent.parent / "annotate" / expanded(facts.read).name
+    # Where the run stands now, or, if that was moved alone, where it read them.
+    place = there if there.is_dir() else expanded(facts.read)
+    read, its = input_run(directory.parent.parent, str(place), "thinkus annotate ...", "candidate")
     if input_identity(its) != facts.identity:
         raise ThinkusError(
             f"candidate: {read}, from which {directory} took its scenarios, was derived anew since; simulate again"
         )
     return read, its
+
+
+def with_people(config: JudgeConfig, root: Path) -> dict[str, Input]:
+    """A run of either mode, with what the real persons said: a replayed one holds that itself."""
+    directory, manifest = simulated(config, root, "candidate")
+    found = {"candidate": as_input(directory, manifest)}
+    if mode_of(manifest) == "online":
+        found["people"] = as_people(*real_conversations(directory, manifest))
+    return found
 
 
 def failed_turns(run: Path) -> frozenset[str]:
@@ -75,28 +86,23 @@ def failed_turns(run: Path) -> frozenset[str]:
 
 def replayed(config: JudgeConfig, run: Path) -> Iterator[Conversation]:
     """Those of an offline run, or of this part of it."""
-    block = _block(config, run)
-    return islice(read_conversations(run / "records.jsonl"), block.start, block.stop)
+    return _of_this_part(config, run, Conversation)
 
 
 def held(config: JudgeConfig, run: Path) -> Iterator[Dialogue]:
     """Those of an online run, or of this part of it."""
-    block = _block(config, run)
-    return islice(read_records(run / "records.jsonl", Dialogue), block.start, block.stop)
+    return _of_this_part(config, run, Dialogue)
 
 
 def side_by_side(
     config: JudgeConfig, ours: Path, theirs: Path
 ) -> Iterator[tuple[Conversation, Conversation]]:
     """The same real conversations in both runs, or none are judged."""
-    both = zip_longest(replayed(config, ours), replayed(config, theirs))
-    for number, (one, other) in enumerate(both, _block(config, ours).start + 1):
-        if one is None or other is None or (difference := _difference(one, other)):
-            told = (
-                difference
-                if one and other
-                else f"only {ours if one else theirs} goes on, with {(one or other).id}"
-            )
+    for number, one, other in numbered_pairs(config, ours, theirs, Conversation):
+        difference = _difference(one, other) if one and other else ""
+        if one is None or other is None or difference:
+            more = one or other
+            told = difference or f"only {ours if one else theirs} goes on, with {more.id if more else ''}"
             raise ThinkusError(
                 f"baseline: {theirs} is not over the same conversations as {ours}: at conversation {number} {told}; "
                 "simulate both with the same eval= and limit="
@@ -116,11 +122,32 @@ def check_whole(conversation: Conversation, turns: int, failed: frozenset[str], 
             )
 
 
-def _block(config: JudgeConfig, run: Path) -> range:
+def numbered_pairs(
+    config: JudgeConfig, ours: Path, theirs: Path, kind: type[Row]
+) -> Iterator[tuple[int, Row | None, Row | None]]:
+    """The records of two runs that should be over the same; of all, where one has more: no part may be judged then."""
+    whole = config.model_copy(update={"shard": None})
+    part = config if _items(ours) == _items(theirs) else whole
+    both = zip_longest(_of_this_part(part, ours, kind), _of_this_part(part, theirs, kind))
+    for number, (one, other) in enumerate(both, block(part, _items(ours)).start + 1):
+        yield number, one, other
+
+
+def _of_this_part(config: JudgeConfig, run: Path, kind: type[Row]) -> Iterator[Row]:
+    part = block(config, _items(run))
+    return islice(read_records(run / "records.jsonl", kind), part.start, part.stop)
+
+
+def block(config: JudgeConfig, items: int) -> slice:
+    """Those of this part."""
+    places = Shard.parse(config.shard or "1/1").block(items)
+    return slice(places.start, places.stop)
+
+
+def _items(run: Path) -> int:
     manifest = load_manifest(run)
     assert manifest is not None, "it was opened before"
-    items = int(manifest.counts["items"])
-    return range(items) if config.shard is None else Shard.parse(config.shard).block(items)
+    return int(manifest.counts["items"])
 
 
 def _difference(one: Conversation, other: Conversation) -> str:

@@ -10,6 +10,7 @@ from thinkus.config import JudgeConfig
 from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import Outcome, Request
+from thinkus.llm.models import checked
 from thinkus.records import Failure
 from thinkus.runs import Input
 
@@ -18,13 +19,17 @@ TALKERS = ("openai", "litellm", "vllm")
 Ask = Callable[[Request], Awaitable[Outcome]]
 
 
-def check_judge(config: JudgeConfig, *able: str) -> None:
-    """Not every backend can answer every question."""
+def judge_of(config: JudgeConfig, *able: str) -> dict[str, Input]:
+    """What of the judge is read: its weights, where they are here. Not every backend can answer every question."""
     if config.judge.backend not in able:
         raise ThinkusError(
             f"judge: {config.judge.name} (backend {config.judge.backend}) cannot answer what task={config.task} asks; "
             f"use one of {', '.join(able)}"
         )
+    identity = checked(config.judge, "judge")
+    if identity is None:
+        return {}
+    return {"judge": Input(str(config.judge.model), identity, config.judge.name)}
 
 
 class Judged(NamedTuple):

@@ -12,9 +12,10 @@ from thinkus.config import JudgeConfig
 from thinkus.errors import ThinkusError
 from thinkus.judging.fences import READER, Part, asked, marked, sign_of
 from thinkus.judging.sides import as_input, check_mode, check_whole, failed_turns, replayed, simulated
-from thinkus.judging.task import TALKERS, Ask, Judged, Served, check_judge
+from thinkus.judging.task import TALKERS, Ask, Judged, Served, judge_of
 from thinkus.judging.verdicts import TOLD, Ballot, Unreadable, manner_of
 from thinkus.llm.exchange import Request
+from thinkus.records import read_conversations
 from thinkus.runs import Input
 from thinkus.scoring.divergence import LEVELS, Level
 
@@ -46,7 +47,7 @@ ROW = RatedThought
 
 
 def inputs(config: JudgeConfig, root: Path) -> dict[str, Input]:
-    check_judge(config, *TALKERS, "hf")
+    judge = judge_of(config, *TALKERS, "hf")
     directory, manifest = simulated(config, root, "candidate")
     check_mode(directory, manifest, "candidate", "terminal", "offline")
     if not manifest.made_from["method.thoughts"]:
@@ -54,7 +55,7 @@ def inputs(config: JudgeConfig, root: Path) -> dict[str, Input]:
             f"candidate: {directory} was made with method={manifest.made_from['method.name']}, which has no "
             "thoughts, so it has no last one; task=terminal needs method=prompt_thinking or thinkingus"
         )
-    return {"candidate": as_input(directory, manifest)}
+    return judge | {"candidate": as_input(directory, manifest)}
 
 
 def prompts_used(config: JudgeConfig) -> tuple[str, ...]:
@@ -71,16 +72,19 @@ class Terminal:
 
     def units(self) -> Iterator[LastThought]:
         failed = failed_turns(self._run)
-        is_annotated = False
+        self._check_annotated()
         for one in replayed(self._config, self._run):
             check_whole(one, one.user_turns + 1, failed, "candidate", self._run)
             assert one.simulation is not None
             real = one.annotation.terminal_thought if one.annotation else None
-            is_annotated |= real is not None
             yield LastThought(one.id, "person", real)
             last = next((turn.thought for turn in one.simulation.turns if turn.turn == one.user_turns), None)
             yield LastThought(one.id, "candidate", last)
-        if not is_annotated:
+
+    def _check_annotated(self) -> None:
+        """Of the whole run, not of a part of it."""
+        every = read_conversations(self._run / "records.jsonl")
+        if not any(one.annotation and one.annotation.terminal_thought for one in every):
             raise ThinkusError(
                 f"candidate: {self._run} is over conversations without last thoughts to be held against (annotated "
                 "with scenario_only=true); task=terminal needs those of the people"

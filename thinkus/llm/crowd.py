@@ -56,6 +56,15 @@ async def each(
             await workers
 
 
+async def together(works: Iterable[Awaitable[Result]]) -> list[Result]:
+    """All of them, in their order. An error of one ends it too, but first the others may end: they may be paid for."""
+    ended = await asyncio.gather(*works, return_exceptions=True)
+    for one in ended:
+        if isinstance(one, BaseException):
+            raise one
+    return [one for one in ended if not isinstance(one, BaseException)]
+
+
 def _puller(items: Iterable[Item] | AsyncIterable[Item]) -> Callable[[], Awaitable[tuple[Item] | None]]:
     """The next item, for any number of workers; None when there are no more."""
     if isinstance(items, AsyncIterable):

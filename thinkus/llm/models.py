@@ -1,6 +1,7 @@
 """The models that a run asks: one store, one budget, an engine for each endpoint."""
 
 import asyncio
+import hashlib
 import resource
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
@@ -8,10 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+import msgspec
+
 from thinkus.belongings import PART, entries
 from thinkus.belongings import Kind as Belonging
 from thinkus.endpoint import Endpoint
 from thinkus.errors import ConfigError, ThinkusError
+from thinkus.llm import wire
 from thinkus.llm.attempts import Attempts
 from thinkus.llm.budget import Budget
 from thinkus.llm.engine import Engine
@@ -120,6 +124,26 @@ class Models:
                 ]
             )
         return rates
+
+
+def checked(endpoint: Endpoint, where: str) -> str | None:
+    """Refused is what can be seen to be wrong before anything is asked; what is here has an identity by its content."""
+    if endpoint.backend == "openai":
+        wire.checked_base(endpoint, where)
+        wire.checked_model(endpoint, where)
+    elif endpoint.backend == "litellm" and endpoint.model is None:
+        raise ThinkusError(f"{where}.model: is null; name one as PROVIDER/NAME")
+    elif endpoint.backend in ("vllm", "hf"):
+        if endpoint.model is None:
+            raise ThinkusError(
+                f"{where}.model: is null; name one of conf/model/, a folder, or one of the hub"
+            )
+        return find(endpoint.model, f"{where}.model").identity
+    elif endpoint.backend == "encoder":
+        from thinkus.llm.encoder import Encoder
+
+        return hashlib.sha256(msgspec.json.encode(Encoder(endpoint, where).identity)).hexdigest()
+    return None
 
 
 def _allow_connections() -> None:

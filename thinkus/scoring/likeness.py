@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from thinkus.scoring.richness import hd_d, mattr, yules_k
+from thinkus.scoring.richness import DRAWS, hd_d, mattr, yules_k
 from thinkus.scoring.words import content_words, words
 
 GRAM = 3
@@ -99,7 +99,7 @@ def measured(said: Said) -> Measured:
         repetition=tuple(repeated(turns)),
         mattr=mattr(every),
         hd_d=hd_d(every),
-        yules_k=yules_k(every),
+        yules_k=yules_k(every) if len(every) >= DRAWS else None,
     )
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 from thinkus.config import JudgeConfig
 from thinkus.console import bar, say
@@ -43,8 +45,8 @@ WAYS: dict[str, Way] = {
 RECORDS = "records.jsonl"
 AT_ONCE = 1
 """Where nobody is asked."""
-COUNTED_OTHERWISE = (*OF_THE_ANSWER, Kind.TOO_LONG)
-"""In the table: among the invalid, or as shortened histories."""
+OF_THE_QUESTION = (*OF_THE_ANSWER, Kind.TOO_LONG, Kind.REFUSED)
+"""Failures that make a verdict invalid, and would do so again."""
 
 
 def inputs(config: JudgeConfig, root: Path) -> dict[str, Input]:
@@ -86,11 +88,23 @@ def show_results(directories: Sequence[Path]) -> None:
         task = str(manifest.made_from["task"])
         rows = list(read_records(directory / RECORDS, WAYS[task].ROW))
         judgements.setdefault(task, []).append(Judgement.of(manifest, rows))
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     for task, ones in judgements.items():
         console.print()
         for told in tables(task, ones):
-            console.print(told)
+            _print_whole(told, console)
+
+
+def _print_whole(told: Table | str, console: Console) -> None:
+    """No figure is folded, however narrow the window."""
+    window = console.width
+    console.width = (
+        max(window, Measurement.get(console, console.options.update(width=1000), told).maximum)
+        if isinstance(told, Table)
+        else window
+    )
+    console.print(told)
+    console.width = window
 
 
 async def _preview(config: JudgeConfig, run: Run, count: int, console: Console) -> None:
@@ -141,9 +155,9 @@ async def _asked(config: JudgeConfig, task: Task, run: Run) -> AsyncIterator[_Ju
     ):
         yield _Judge(engine.ask, engine.at_once, engine, models)
         engine.check()
-        for line in engine.summary(but=COUNTED_OTHERWISE):
+        for line in engine.summary(but=OF_THE_ANSWER):
             say(f"judge: {line}")
-        if engine.tally and not engine.served:
+        if engine.tally and not engine.served and not any(engine.tally[kind] for kind in OF_THE_QUESTION):
             raise ThinkusError(
                 "judge: not one answer came, as said above; mend that, the same command goes on"
             )

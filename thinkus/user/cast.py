@@ -12,7 +12,7 @@ from thinkus.config import SimulateConfig
 from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.help import yaml_value
-from thinkus.llm import wire
+from thinkus.llm.models import checked
 from thinkus.paths import CONF, group_options
 from thinkus.records import Simulated
 from thinkus.runs import Input, Manifest, age, input_run, run_reference
@@ -179,22 +179,12 @@ def _with_model(endpoint: Endpoint, run: Path) -> Endpoint:
 def _check(config: SimulateConfig, manner: Manner, endpoints: Mapping[str, Endpoint]) -> None:
     person = endpoints[USER]
     for where, endpoint in endpoints.items():
-        if endpoint.backend == "openai":
-            wire.checked_base(endpoint, where)
-            wire.checked_model(endpoint, where)
-        elif endpoint.backend in ("recorded", "encoder") or (
+        if endpoint.backend in ("recorded", "encoder") or (
             endpoint.backend == "scripted" and where != ASSISTANT
         ):
             options = ", ".join(group_options(where))
             raise ThinkusError(f"{where}: {endpoint.backend} has nothing to say there; use one of {options}")
-        elif endpoint.backend == "litellm" and endpoint.model is None:
-            raise ThinkusError(f"{where}.model: is null; name one as PROVIDER/NAME")
-        elif endpoint.backend in ("vllm", "hf"):
-            if endpoint.model is None:
-                raise ThinkusError(
-                    f"{where}.model: is null; name one of conf/model/, a folder, or one of the hub"
-                )
-            weights.find(endpoint.model, f"{where}.model")
+        checked(endpoint, where)
     can_go_on = person.backend in ("vllm", "hf") or (
         person.backend == "openai" and person.structured == "vllm"
     )

@@ -1,0 +1,198 @@
+"""What a run of judge comes to, task by task: from its rows to named figures, as they are printed."""
+
+from collections.abc import Sequence
+
+from thinkus.judging.ending import Left
+from thinkus.judging.goals import Goals
+from thinkus.judging.likeness import MeasuredConversation
+from thinkus.judging.online import BROKEN, JudgedDialogue, Measure
+from thinkus.judging.pairwise import JudgedTurn
+from thinkus.judging.terminal import BEST_FIRST, NO_THOUGHT, RatedThought
+from thinkus.scoring.divergence import Level, histogram, level_divergence, wasserstein
+from thinkus.scoring.endings import endings
+from thinkus.scoring.goals import disclosure
+from thinkus.scoring.likeness import Likeness, Richness, side_by_side
+from thinkus.scoring.wins import Counts, fold
+
+Figures = list[tuple[str, str]]
+"""By name; an empty one says that it does not apply."""
+UNDEFINED = "-"
+"""A figure that there is nothing to make of."""
+MEASURES: dict[Measure, str] = {
+    "disclosure": "disclosure",
+    "progression": "progression",
+    "additional": "additional information",
+}
+
+
+def wins(turns: Sequence[JudgedTurn]) -> Figures:
+    strict, lenient, turned = fold(turn.duel for turn in turns)
+    in_both = [turn for turn in turns if len(turn.verdicts) > 1]
+    # What cannot be read in one of the orders has not stood the swap.
+    stood = sum(all(verdict.closer for verdict in turn.verdicts) for turn in in_both)
+    halves = ", ".join(number(one) for one in (lenient.wins, lenient.losses, lenient.ties))
+    shortened = sum(any(verdict.dropped for verdict in turn.verdicts) for turn in turns)
+    return [
+        ("turns", number(len(turns))),
+        ("wins", number(strict.wins)),
+        ("losses", number(strict.losses)),
+        ("draws", number(strict.ties)),
+        ("  the same words", number(sum(turn.same for turn in turns))),
+        ("failed", number(strict.candidate_failed + strict.both_failed)),
+        ("failed, of those it is held against", number(strict.baseline_failed + strict.both_failed)),
+        ("invalid", number(strict.invalid)),
+        ("r_w", decimals(strict.rate)),
+        ("r_w without the failed", decimals(strict.rate_without_failed)),
+        ("r_w, were the invalid lost, won", _at_worst(strict) if strict.invalid else ""),
+        ("turned with the order, so draws", f"{turned:,} ({share(turned, stood)})" if in_both else ""),
+        ("as halves: wins, losses, draws", halves if in_both else ""),
+        ("as halves: r_w", decimals(lenient.rate) if in_both else ""),
+        ("with a shortened history", number(shortened) if shortened else ""),
+    ]
+
+
+def _at_worst(counts: Counts) -> str:
+    lost = counts._replace(losses=counts.losses + counts.invalid).rate
+    won = counts._replace(wins=counts.wins + counts.invalid).rate
+    return f"{decimals(lost)}, {decimals(won)}"
+
+
+def levels(rows: Sequence[RatedThought], real: Sequence[Level] | None) -> Figures:
+    """Of one side; the divergence is from the real ones, where they are given."""
+    rated = [row.level for row in rows if row.level]
+    missing = sum(row.wrong == NO_THOUGHT for row in rows)
+    counts = histogram(rated)
+    return [
+        *((level.replace("_", " "), number(counts[level])) for level in BEST_FIRST),
+        ("no thought", number(missing)),
+        ("invalid", number(len(rows) - len(rated) - missing)),
+        ("divergence", "" if real is None else decimals(level_divergence(real, rated))),
+    ]
+
+
+def goals(rows: Sequence[Goals]) -> Figures:
+    listed = [row for row in rows if not row.wrong]
+    total = sum(len(row.goals) for row in listed)
+    return [
+        ("scenarios", number(len(rows))),
+        ("goals", number(total)),
+        ("goals a scenario", f"{total / len(listed):.1f}" if listed else UNDEFINED),
+        ("scenarios without any", number(sum(not row.goals for row in listed))),
+        ("invalid", number(len(rows) - len(listed))),
+    ]
+
+
+def dialogues(rows: Sequence[JudgedDialogue]) -> Figures:
+    """Over goals, then over dialogues; who said nothing has disclosed nothing."""
+    held = [row for row in rows if row.state != "broken"]
+    listed = [row for row in held if row.goals is not None]
+    figures = [
+        ("dialogues", number(len(held))),
+        ("broke off, left out", number(len(rows) - len(held))),
+        ("nothing said", number(sum(row.state == "silent" for row in held))),
+        ("goals that could not be listed", number(len(held) - len(listed))),
+    ]
+    for measure, name in MEASURES.items():
+        concerned = held if measure == "additional" else listed
+        every = disclosure(row.scores(measure) for row in concerned)
+        spoken = disclosure(row.scores(measure) for row in concerned if row.state != "silent")
+        figures += [
+            (name, decimals(every.mean)),
+            ("  over dialogues", number(every.dialogues)),
+            ("  where something was said", decimals(spoken.mean)),
+            ("  not applicable", number(every.not_applicable)),
+            ("  verdicts invalid", number(every.invalid)),
+        ]
+    return figures
+
+
+def where_people_left(rows: Sequence[Left]) -> Figures:
+    found = endings(row.would_have_left for row in rows)
+    # Who never leaves says at least one turn more than the person.
+    turns = [
+        row.would_have_left.index(True) + 1 if True in row.would_have_left else row.person_turns + 1
+        for row in rows
+    ]
+    return [
+        ("replies", number(found.positions)),
+        ("precision", percent(found.precision)),
+        ("recall", percent(found.recall)),
+        ("F1", percent(found.f1)),
+        ("leaves too early", percent(found.premature)),
+        ("leaves with the person", percent(found.in_time)),
+        ("never leaves", percent(found.never)),
+        ("turns, apart by", decimals(wasserstein([row.person_turns for row in rows], turns), 2)),
+        ("turns that failed", number(sum(leaves is None for row in rows for leaves in row.leaves))),
+    ]
+
+
+def as_late_as_people(rows: Sequence[Left]) -> Figures:
+    held = [row for row in rows if row.ended_by not in BROKEN]
+    turns = [row.turns or 0 for row in held]
+    people = [row.person_turns for row in held]
+    early = sum(here < there for here, there in zip(turns, people, strict=True))
+    return [
+        ("dialogues", number(len(held))),
+        ("broke off, left out", number(len(rows) - len(held))),
+        ("turns", f"{sum(turns) / len(turns):.2f}" if turns else UNDEFINED),
+        ("turns of the people", f"{sum(people) / len(people):.2f}" if people else UNDEFINED),
+        ("turns, apart by", decimals(wasserstein(people, turns), 2)),
+        ("fewer turns than the person", share(early, len(held))),
+        ("never left: ended by max_turns", share(_ended(held, "max_turns"), len(held))),
+        ("could not go on", share(_ended(held, "person_failed"), len(held))),
+    ]
+
+
+def _ended(rows: Sequence[Left], by: str) -> int:
+    return sum(row.ended_by == by for row in rows)
+
+
+def sounds(rows: Sequence[MeasuredConversation]) -> tuple[Figures, Figures]:
+    """Of the people, and of the candidate."""
+    person, candidate = side_by_side([row.person for row in rows], [row.candidate for row in rows])
+    return _sound(person, None), _sound(candidate, sum(row.failed for row in rows))
+
+
+def _sound(like: Likeness, failed: int | None) -> Figures:
+    lengths = like.lengths
+    quartiles = (
+        (lengths.lower_quartile, lengths.median, lengths.upper_quartile) if lengths else [UNDEFINED] * 3
+    )
+    return [
+        ("turns", number(like.turns)),
+        ("turns that failed", "" if failed is None else number(failed)),
+        ("words a turn", f"{lengths.mean:.1f}" if lengths else UNDEFINED),
+        *zip(("  lower quartile", "  median", "  upper quartile"), map(str, quartiles), strict=True),
+        ("first-turn diversity", percent(like.first_turn_diversity)),
+        ("intent's words in a turn", percent(like.intent_decomposition)),
+        ("MATTR-50", _rich(like.mattr, 4)),
+        ("HD-D-42", _rich(like.hd_d, 4)),
+        ("Yule's K", _rich(like.yules_k, 1)),
+        ("  over conversations", f"{like.mattr.conversations:,}, {like.hd_d.conversations:,}"),
+        ("questions", percent(like.questions)),
+        ("opened politely", percent(like.courtesy)),
+        ("said before", percent(like.repetition)),
+    ]
+
+
+# As they are printed -------------------------------------------------------------------------
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+
+
+def decimals(value: float | None, digits: int = 4) -> str:
+    return UNDEFINED if value is None else f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{100 * value:.2f}"
+
+
+def share(count: int, whole: int) -> str:
+    return f"{count / whole:.1%}" if whole else UNDEFINED
+
+
+def _rich(value: Richness, digits: int) -> str:
+    return decimals(value.mean, digits)
