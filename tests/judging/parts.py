@@ -20,7 +20,7 @@ from thinkus.errors import ThinkusError
 from thinkus.judging.task import Judged, Task, Way
 from thinkus.llm.exchange import Completion, Outcome, Request
 from thinkus.records import Annotation, Conversation, Message, to_line
-from thinkus.runs import claimed
+from thinkus.runs import InputFacts, claimed
 
 Judge = Callable[[Request], str | Completion]
 
@@ -56,11 +56,12 @@ def finished(
     records: Sequence[msgspec.Struct],
     *,
     counts: dict[str, Any] | None = None,
+    inputs: dict[str, InputFacts] | None = None,
     **made_from: Any,
 ) -> Path:
     """A run of any stage."""
     stage, _, name = reference.partition("/")
-    facts = {"stage": stage, "name": name, "made_from": made_from}
+    facts = {"stage": stage, "name": name, "made_from": made_from, "inputs": inputs or {}}
     with claimed(root / reference, replace(manifest(), **facts), "a: 1\n", redo=False) as run:
         assert run is not None
         with run.output("records.jsonl") as file:

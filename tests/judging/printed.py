@@ -7,23 +7,36 @@ from itertools import takewhile
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from thinkus.judging.published import CAPTION
 from thinkus.judging.tables import Judgement, tables
 
 
 def judgement(
-    rows: Sequence[Any], candidate: str = "ours", against: str | None = "theirs", judge: str = "a judge"
+    rows: Sequence[Any],
+    candidate: str = "ours",
+    against: str | None = None,
+    judge: str = "a judge",
+    **facts: str,
 ) -> Judgement:
-    return Judgement(candidate, judge, {}, against, rows)
+    return Judgement(candidate, judge, facts, against, rows)
 
 
 def printed(task: str, *ones: Judgement) -> str:
-    console = Console(width=200, file=StringIO(), highlight=False)
+    console = Console(width=200, file=StringIO(), highlight=False, markup=False)
     for told in tables(task, ones):
         console.print(told)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
+
+
+def above(task: str, *ones: Judgement) -> str | None:
+    """What is said of all columns; a narrow table has it in several lines."""
+    table = next(tables(task, ones))
+    assert isinstance(table, Table)
+    assert table.title is None or isinstance(table.title, str)
+    return table.title
 
 
 def lines(task: str, *ones: Judgement) -> list[list[str]]:

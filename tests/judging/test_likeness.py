@@ -41,11 +41,12 @@ def test_in_replayed_conversations_both_have_the_same_turns(tmp_path: Path) -> N
 def test_a_turn_that_failed_says_nothing_and_the_others_keep_their_places(tmp_path: Path) -> None:
     replayed(tmp_path, "ours", [BEN], lambda one, turn: f"I say {turn}" if turn in (1, 3) else None)
     (unit,) = begun(likeness, ASKED, tmp_path).units()
-    assert unit.candidate == ("", "I say 1", "")
+    assert (unit.candidate, unit.failed) == (("", "I say 1", ""), 2)
     ((row, _),) = judged_by_nobody(begun(likeness, ASKED, tmp_path))
     assert isinstance(row, MeasuredConversation)
     assert (row.candidate.first, row.candidate.words) == ((), (3,))
-    assert row.person.words == (5, 3, 1)
+    assert (row.person.words, row.failed) == ((5, 3, 1), 2)
+    assert msgspec.json.decode(msgspec.json.encode(row), type=MeasuredConversation) == row
 
 
 def test_what_the_system_and_the_assistant_say_is_not_the_persons(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_rows_worked_by_hand(tmp_path: Path) -> None:
             repetition=(0.0,),
             mattr=None,
             hd_d=None,
-            yules_k=312.5,  # `how` twice among eight: (4 + 6 - 8) / 64
+            yules_k=None,
         ),
         candidate=Measured(
             first=("a", "by", "hello", "loaf", "noon"),
@@ -90,7 +91,7 @@ def test_rows_worked_by_hand(tmp_path: Path) -> None:
             repetition=(1.0,),
             mattr=None,
             hd_d=None,
-            yules_k=937.5,  # three words twice among eight: (12 + 2 - 8) / 64
+            yules_k=None,  # eight words say as little of it as of the other two
         ),
     )
     assert msgspec.json.decode(msgspec.json.encode(row), type=MeasuredConversation) == row
@@ -103,6 +104,18 @@ def test_of_a_live_run_the_real_conversations_are_found(tmp_path: Path) -> None:
     assert list(begun(likeness, ASKED, tmp_path).units()) == [
         Both(one.id, "A loaf by noon.", said_by(one), (f"I am {one.id}.", "So?", "")) for one in (EVE, ANA)
     ]
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "failed"), [("person_failed", 1), ("assistant_failed", 0), ("max_turns", 0)]
+)
+def test_in_a_live_dialogue_the_turn_that_ended_it_may_have_failed(
+    tmp_path: Path, ended_by: str, failed: int
+) -> None:
+    live(tmp_path, "ours", [ANA], lambda one: (["Hi"], ended_by), annotated(tmp_path, *PEOPLE))
+    ((row, _),) = judged_by_nobody(begun(likeness, ASKED, tmp_path))
+    assert isinstance(row, MeasuredConversation)
+    assert (row.failed, row.candidate.words) == (failed, (1,))
 
 
 def test_parts_of_a_live_run_are_together_the_whole(tmp_path: Path) -> None:

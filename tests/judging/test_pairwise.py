@@ -1,7 +1,6 @@
 """What is asked about a turn, and what the answers come to."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,7 @@ from tests.judging.parts import config, filtered, judged, judged_by_nobody, taki
 from tests.judging.test_attacks import CLOSE, FAR, REAL, attacked, lenient, pair, strict
 from thinkus.errors import ThinkusError
 from thinkus.judging import pairwise
-from thinkus.judging.pairwise import MARGIN, SIDES, JudgedTurn, Pair, Pairwise, Side
+from thinkus.judging.pairwise import MARGIN, SIDES, JudgedTurn, Pair, Pairwise, Question, Side
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request
 from thinkus.records import Annotation, Conversation, Failure, Message, Simulated, Simulation, SpokenTurn
 from thinkus.scoring.style import style
@@ -54,7 +53,7 @@ def test_the_same_turn_asked_again_is_the_same_request() -> None:
     ("task", "form", "purposes"),
     [
         (BOTH, "Json", ["pairwise/candidate_first", "pairwise/baseline_first"]),
-        (ONCE, "NoneType", ["pairwise/candidate_first"]),
+        (ONCE, "NoneType", ["pairwise/baseline_first"]),  # as the hash has it
         (LOCAL, "Choice", ["pairwise/candidate_first", "pairwise/baseline_first"]),
     ],
 )
@@ -165,7 +164,7 @@ def test_an_answer_that_is_no_verdict_is_kept_as_it_came(tmp_path: Path) -> None
     assert strict(row) == "invalid"
     assert [one.raw for one in failures] == list(said.values())
     assert {one.reason for one in failures} == {"off_form"}
-    row, failures = turn_of(pair(FAR, FAR), tmp_path, lambda request: answered(request, "A"))
+    row, failures = turn_of(pair(FAR, CLOSE), tmp_path / "else", lambda request: answered(request, "A"))
     assert {one.reason for one in failures} == {"no_verdict"}
 
 
@@ -189,18 +188,73 @@ def test_a_failed_turn_is_a_loss_and_nobody_is_asked(
 
 
 def test_who_leaves_where_the_person_goes_on_is_judged_as_leaving() -> None:
-    (request,) = ONCE.requests(pair("", FAR))
-    heads = list(Seen(request).texts)
-    assert heads[-2].endswith(": leaves without a word")
-    assert not heads[-1].endswith("word")
+    first, second = BOTH.requests(pair("", FAR))
+    for request, place in ((first, -2), (second, -1)):
+        silent = [head.endswith(": leaves without a word") for head in Seen(request).texts]
+        assert silent.index(True) - len(silent) == place
+        assert silent.count(True) == 1
 
 
-def test_the_same_words_twice_are_a_tie_for_every_judge_that_answers_alike(tmp_path: Path) -> None:
-    one, other = BOTH.requests(pair(CLOSE, CLOSE))
+@pytest.mark.parametrize("task", [BOTH, ONCE, LOCAL, NEARNESS])
+@pytest.mark.parametrize("words", [CLOSE, ""])
+def test_the_same_words_twice_are_a_draw_and_nobody_is_asked(task: Pairwise, words: str) -> None:
+    """Both leaving too. No judge could tell them apart: the pages of both orders would be one."""
+    same = pair(words, words)
+    one, other = (Question.about(same, "json").request(side, same.history) for side in SIDES)
     assert one.messages == other.messages
-    for place in range(3):
-        row, _ = turn_of(pair(CLOSE, CLOSE), tmp_path / str(place), partial(taking, place=place))
-        assert strict(row) == "tie"
+    assert task.requests(same) == []
+    ((row, failures),) = judged_by_nobody(task, [same])
+    assert row == JudgedTurn("c0", 1, same=True)
+    assert isinstance(row, JudgedTurn)
+    assert (strict(row), lenient(row), failures) == ("tie", {"tie": 1}, ())
+    assert msgspec.json.decode(msgspec.json.encode(row), type=JudgedTurn) == row
+
+
+@pytest.mark.parametrize("other", [f"{CLOSE} ", CLOSE.upper(), f"{CLOSE}?", ""])
+def test_what_differs_in_a_sign_is_judged(tmp_path: Path, other: str) -> None:
+    row, _ = turn_of(pair(CLOSE, other), tmp_path, lambda request: taking(request, is_second(request)))
+    assert (row.same, strict(row)) == (False, "win")
+
+
+def test_asked_once_the_page_is_the_same_whichever_of_the_two_is_the_candidate(tmp_path: Path) -> None:
+    """Nor has either the better place: whom a hash of the texts puts first is first."""
+    asked: list[Request] = []
+
+    def the_first(request: Request) -> str:
+        asked.append(request)
+        return taking(request, 0)
+
+    firsts: list[Side] = []
+    for number in range(60):
+        ours, theirs = pair(f"{CLOSE} {number}", FAR), pair(FAR, f"{CLOSE} {number}")
+        (one,), (other,) = ONCE.requests(ours), ONCE.requests(theirs)
+        assert (one.messages, one.form) == (other.messages, other.form)
+        (row, _), (swapped, _) = (turn_of(each, tmp_path, the_first, ONCE) for each in (ours, theirs))
+        (verdict,), (mirrored,) = row.verdicts, swapped.verdicts
+        assert verdict.closer == verdict.first == one.purpose.removeprefix("pairwise/").removesuffix("_first")
+        assert {verdict.first, mirrored.first} == set(SIDES)
+        assert {strict(row), strict(swapped)} == {"win", "loss"}
+        firsts.append(verdict.first)
+    assert len(asked) == 60, "the second time it is found in the store"
+    assert 18 <= firsts.count("candidate") <= 42, "which a fair coin misses once in a thousand"
+
+
+def test_who_is_first_is_drawn_from_all_that_is_compared() -> None:
+    """So nobody who writes one of the texts can choose their place."""
+    drawn = {
+        (real, candidate, baseline): ONCE.requests(pair(candidate, baseline)._replace(real=real))[0].purpose
+        for real in (REAL, *(f"{REAL} {number}" for number in range(8)))
+        for candidate in (CLOSE, *(f"{CLOSE} {number}" for number in range(8)))
+        for baseline in (FAR, *(f"{FAR} {number}" for number in range(8)))
+    }
+    for changing in range(3):
+        usual = [text for at, text in enumerate((REAL, CLOSE, FAR)) if at != changing]
+        found = {
+            first
+            for texts, first in drawn.items()
+            if [text for at, text in enumerate(texts) if at != changing] == usual
+        }
+        assert len(found) == 2
 
 
 def test_pairs_are_the_persons_turns_and_hold_no_thoughts() -> None:

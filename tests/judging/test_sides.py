@@ -1,5 +1,6 @@
 """Which runs can be judged, and beside which: what does not fit is said in one line, before anything is asked."""
 
+import shutil
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -98,6 +99,26 @@ def test_runs_over_other_conversations_are_refused_with_the_first_difference(
     assert told.endswith("simulate both with the same eval= and limit=")
     with pytest.raises(AssertionError, match=difference):
         raise AssertionError(told)
+
+
+@pytest.mark.parametrize("shard", ["1/2", "2/2", "3/5"])
+@pytest.mark.parametrize(
+    ("theirs", "difference"),
+    [
+        ((ANA, BEN), "at conversation 3 only {ours} goes on, with eve;"),
+        ((BEN, EVE), "at conversation 1 one has ana and the other ben;"),
+        ((*PEOPLE, person("joe", "Hi")), "at conversation 4 only {theirs} goes on, with joe;"),
+    ],
+)
+def test_of_runs_of_different_sizes_every_part_tells_the_first_difference_of_all(
+    tmp_path: Path, theirs: Sequence[Conversation], difference: str, shard: str
+) -> None:
+    """Their parts would not lie beside each other."""
+    replayed(tmp_path, "ours", PEOPLE, echo)
+    replayed(tmp_path, "theirs", theirs, echo)
+    told = refused(pairwise, PAIRWISE.model_copy(update={"shard": shard}), tmp_path)
+    runs = {name: tmp_path / "simulate" / name for name in ("ours", "theirs")}
+    assert difference.format(**runs) in told
 
 
 def test_other_thoughts_are_no_difference(tmp_path: Path) -> None:
@@ -257,6 +278,29 @@ def test_a_part_is_as_careful_as_the_whole(tmp_path: Path) -> None:
     replayed(tmp_path, "theirs", (ANA, EVE, BEN), echo)
     second = PAIRWISE.model_copy(update={"shard": "2/3"})
     assert "at conversation 2 one has ben and the other eve" in refused(pairwise, second, tmp_path)
+
+
+@pytest.mark.parametrize("task", ["ending", "likeness"])
+def test_the_people_of_a_live_run_are_looked_for_beside_it_first(tmp_path: Path, task: str) -> None:
+    """Where both have been moved or copied, they are still found; where it was moved alone, they are too."""
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    live(first, "ours", PEOPLE, lambda one: (["Hi"], "max_turns"), annotated(first, *PEOPLE))
+    asked_for = config(f"task={task}", "candidate=ours")
+
+    def people(root: Path) -> str:
+        return WAYS[task].inputs(asked_for, root)["people"].read
+
+    shutil.copytree(first, second)
+    shutil.copytree(first / "simulate", third / "simulate")
+    assert [people(root) for root in (first, second, third)] == [
+        str(root / "annotate/sample") for root in (first, second, first)
+    ]
+    shutil.rmtree(first)
+    assert people(second) == str(second / "annotate/sample")
+    assert len(list(begun(WAYS[task], asked_for, second).units())) == 3
+    assert refused(WAYS[task], asked_for, third).startswith(
+        f"candidate: there is no run {first / 'annotate/sample'}; make it first: thinkus annotate"
+    )
 
 
 @given(st.integers(0, 50), st.integers(1, 20))

@@ -5,18 +5,14 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
-from msgspec.structs import replace
 
 from tests.judging.printed import figures, judgement, lines, printed
-from tests.test_runs import manifest
 from thinkus.judging.goals import Goals
 from thinkus.judging.online import JudgedDialogue, Measure
 from thinkus.judging.online import Verdict as Score
 from thinkus.judging.pairwise import Closer, JudgedTurn, Nearness, Side, Verdict
-from thinkus.judging.tables import Judgement
 from thinkus.judging.terminal import NO_THOUGHT, RatedThought
 from thinkus.records import EndedBy
-from thinkus.runs import InputFacts
 from thinkus.scoring.divergence import LEVELS, Level
 from thinkus.scoring.goals import Revealed
 
@@ -62,6 +58,7 @@ def test_all_rows_of_the_papers_tables_come_out_of_their_counts(corpus: int) -> 
         ones.append(judgement(rows, name))
         expected.append((name, f"{wins:,}", f"{losses:,}", str(ties), rate))
     found = figures("pairwise", *ones)
+    assert found["turns"] == [f"{(15_015, 3_381)[corpus]:,}"] * 8
     keys = ("closer to the person?", "wins", "losses", "draws", "r_w")
     assert list(zip(*(found[key] for key in keys), strict=True)) == expected
     assert found["r_w without the failed"] == found["r_w"]
@@ -73,6 +70,7 @@ MIXED = [
     *[turn("candidate", "candidate")] * 5,
     *[turn("baseline", "baseline")] * 2,
     *[turn("tie", "tie")] * 1,
+    *[turn(same=True)] * 2,
     *[turn("candidate", "baseline")] * 3,
     *[turn("tie", "baseline")] * 1,
     *[turn("candidate", None)] * 2,
@@ -84,35 +82,41 @@ MIXED = [
 
 
 def test_every_column_of_wins_and_losses() -> None:
-    found = figures("pairwise", judgement(MIXED))
+    found = figures("pairwise", judgement(MIXED, against="theirs", protocol="both_orders"))
     assert found == {
-        "against theirs; judge a judge": [],
+        "against theirs; judge a judge; protocol both_orders": [],
         "closer to the person?": ["ours"],
+        "turns": ["24"],
         "wins": ["7"],  # five, and two of the baseline's failures
         "losses": ["6"],  # two, and four of its own failures
-        "draws": ["6"],  # one, four that turned, and one where both failed
+        "draws": ["8"],  # one, two of the same words, four that turned, and one where both failed
+        "the same words": ["2"],
         "failed": ["5"],
         "failed, of those it is held against": ["3"],
         "invalid": ["3"],
-        "r_w": ["0.0526"],  # 1 / 19
-        "r_w without the failed": ["0.2500"],  # (5 - 2) / 12
+        "r_w": ["0.0476"],  # 1 / 21
+        "r_w without the failed": ["0.2143"],  # (5 - 2) / 14
+        "r_w, were the invalid lost, won": ["-0.0833, 0.1667"],  # (7 - 9) / 24, (10 - 6) / 24
         "turned with the order, so draws": [ANY],
-        "as halves: wins, losses, draws": ["8.5, 8, 2.5"],
-        "as halves: r_w": ["0.0263"],  # 0.5 / 19
-        "ours, a judge: verdicts that cannot be read: 4 off form (failures.jsonl has them)": [],
+        "as halves: wins, losses, draws": ["8.5, 8, 4.5"],
+        "as halves: r_w": ["0.0238"],  # 0.5 / 21
+        "ours, a judge: cannot be read: 4 off form (failures.jsonl has them)": [],
     }
 
 
 def test_verdicts_that_cannot_be_read_have_not_stood_the_swap() -> None:
-    """Of twelve turns whose verdicts could be read in both orders, four turned."""
+    """Of twelve turns whose verdicts could be read in both orders, four turned; the same words are not asked about."""
     assert figures("pairwise", judgement(MIXED))["turned with the order, so draws"] == ["4 (33.3%)"]
 
 
 def test_runs_stand_side_by_side() -> None:
-    once = judgement([turn("candidate")] * 1_200, "once", None, "hosted (a/model)")
-    found = figures("pairwise", judgement([turn("tie", "tie")]), once)
+    once = judgement([turn("candidate")] * 1_200, "once", "theirs", "hosted (a/model)", protocol="paper")
+    both = judgement([turn("tie", "tie")], "ours", "theirs", protocol="both_orders")
+    found = figures("pairwise", both, once)
     assert found["closer to the person?"] == ["ours", "once"]
+    assert "against theirs" in found
     assert found["judge"] == ["a judge", "hosted (a/model)"]
+    assert found["protocol"] == ["both_orders", "paper"]
     assert (found["wins"], found["r_w"]) == (["0", "1,200"], ["0.0000", "1.0000"])
     assert found["turned with the order, so draws"] == ["0 (0.0%)"]
 
@@ -120,7 +124,19 @@ def test_runs_stand_side_by_side() -> None:
 def test_where_nothing_was_decided_there_is_no_rate() -> None:
     found = figures("pairwise", judgement([turn(None, None)]))
     assert found["invalid"] == ["1"]
-    assert "r_w" not in found
+    assert found["r_w"] == found["r_w without the failed"] == found["as halves: r_w"] == ["-"]
+    assert found["r_w, were the invalid lost, won"] == ["-1.0000, 1.0000"]
+    assert found["turned with the order, so draws"] == ["0 (-)"]
+    decided = figures("pairwise", judgement([turn("tie", "tie")]))
+    assert "r_w, were the invalid lost, won" not in decided
+
+
+def test_turns_whose_history_was_shortened_are_counted_where_there_are_any() -> None:
+    verdicts = (Verdict("candidate", "tie"), Verdict("baseline", "tie", dropped=2))
+    shortened = JudgedTurn("c", 0, (), verdicts)
+    assert "with a shortened history" not in figures("pairwise", judgement([turn("tie", "tie")]))
+    found = figures("pairwise", judgement([turn("tie", "tie"), shortened, shortened]))
+    assert found["with a shortened history"] == ["2"]
 
 
 def test_a_proxy_says_that_it_is_one() -> None:
@@ -158,8 +174,8 @@ def test_levels_are_counted_and_their_divergence_is_the_papers() -> None:
         "extremely poor": ["0", "1"],
         "no thought": ["1", "2"],
         "invalid": ["0", "1"],
-        "divergence": [f"{expected:.4f}"],
-        "ours, a judge: verdicts that cannot be read: 1 two verdicts (failures.jsonl has them)": [],
+        "divergence": [f"{expected:.4f}"],  # of the people from themselves there is none
+        "ours, a judge: cannot be read: 1 two verdicts (failures.jsonl has them)": [],
     }
 
 
@@ -181,7 +197,7 @@ def test_goals_are_counted_over_the_scenarios_that_have_a_list() -> None:
         Goals("b", "s", "m", ("one", "two")),
         Goals("c", "s", "m"),
         Goals("d", "s", "m", wrong="off_form"),
-        Goals("e", wrong="no_scenario"),
+        Goals("e", "s", "m", wrong="goal_doubled"),
     ]
     other = [Goals("d", "s", "m", wrong="off_form")]
     assert figures("goals", judgement(rows), judgement(other, "none")) == {
@@ -189,9 +205,11 @@ def test_goals_are_counted_over_the_scenarios_that_have_a_list() -> None:
         "atomic goals": ["ours", "none"],
         "scenarios": ["5", "1"],
         "goals": ["5", "0"],
-        "goals a scenario": ["1.7"],
+        "goals a scenario": ["1.7", "-"],
         "scenarios without any": ["1", "0"],
         "invalid": ["2", "1"],
+        "ours, a judge: cannot be read: 1 off form, 1 goal doubled (failures.jsonl has them)": [],
+        "none, a judge: cannot be read: 1 off form (failures.jsonl has them)": [],
     }
 
 
@@ -222,40 +240,51 @@ DIALOGUES = [
     unheard("silent", 2, "person_failed"),  # 0, 0, 0
     unheard("silent", 0, "person_failed"),  # nothing to disclose, and nothing new
     unheard("broken", 2, "assistant_failed"),
+    unheard("silent", None, "person_failed"),  # whose goals nobody could list
 ]
 
 
 def test_means_are_over_goals_then_over_dialogues() -> None:
-    told = lines("online", judgement([*DIALOGUES, dialogue((1,), 1, 1, "baseline")]))
-    assert told == [
-        ["judge a judge; assistant llama"],
+    rows = [*DIALOGUES, dialogue((1,), 1, 1, "baseline")]
+    assert lines("online", judgement(rows, "ours", "theirs", assistant="llama")) == [
+        ["against theirs; judge a judge; assistant llama"],
         ["live dialogues", "ours", "theirs"],
-        ["dialogues", "6", "1"],
+        ["dialogues", "7", "1"],
         ["broke off, left out", "1", "0"],
-        ["nothing said", "2", "0"],
+        ["nothing said", "3", "0"],
+        ["goals that could not be listed", "1", "0"],
         ["disclosure", "0.4167", "1.0000"],  # (1/4 + 1 + 0) / 3
+        ["over dialogues", "3", "1"],
         ["where something was said", "0.6250", "1.0000"],
         ["not applicable", "2", "0"],
-        ["invalid", "2", "0"],
+        ["verdicts invalid", "2", "0"],
         ["progression", "0.3333", "1.0000"],
+        ["over dialogues", "3", "1"],
         ["where something was said", "0.5000", "1.0000"],
         ["not applicable", "2", "0"],
-        ["invalid", "1", "0"],
-        ["additional information", "0.4000", "1.0000"],  # 2 of 5
+        ["verdicts invalid", "1", "0"],
+        ["additional information", "0.3333", "1.0000"],  # 2 of 6
+        ["over dialogues", "6", "1"],
         ["where something was said", "0.6667", "1.0000"],
         ["not applicable", "0", "0"],
-        ["invalid", "1", "0"],
-        ["ours, a judge: verdicts that cannot be read: 4 cut (failures.jsonl has them)"],
+        ["verdicts invalid", "1", "0"],
+        ["ours, a judge: cannot be read: 4 cut (failures.jsonl has them)"],
     ]
+    assert lines("online", judgement(DIALOGUES))[1] == ["live dialogues", "ours"]
 
 
-def test_dialogues_with_different_assistants_are_said_not_to_be_alike() -> None:
-    one, other = dialogue((1,), 1, 1), replace(dialogue((0,), 0, 0), assistant="qwen")
-    told = printed("online", judgement([one]), judgement([other], "others"))
-    assert "different assistants" in told
-    both = lines("online", judgement([one, other]), judgement([one], "again"))
-    assert ["assistant", "llama, qwen", "llama"] in both
-    assert "different assistants" not in printed("online", judgement([one]), judgement([one], "others"))
+@pytest.mark.parametrize("fact", ["assistant", "ending", "max_turns"])
+def test_dialogues_held_otherwise_are_said_not_to_be_alike(fact: str) -> None:
+    """With whom, and how they end, is half of a dialogue."""
+    rows = [dialogue((1,), 1, 1)]
+    conditions = {"assistant": "llama", "ending": "simulator", "max_turns": "20"}
+    one, same = judgement(rows, **conditions), judgement(rows, "others", **conditions)
+    other = judgement(rows, "others", **(conditions | {fact: "3"}))
+    unlike = "held with different assistants or endings"
+    assert unlike in printed("online", one, other)
+    assert [fact, conditions[fact], "3"] in lines("online", one, other)
+    assert unlike not in printed("online", one, same)
+    assert unlike not in printed("online", one)
 
 
 # any -----------------------------------------------------------------------------------------
@@ -283,15 +312,3 @@ def test_a_run_of_nothing_can_be_shown(task: str) -> None:
 def test_of_long_names_what_differs_is_shown(names: Sequence[str], shown: list[str]) -> None:
     ones = [judgement([turn("candidate")], name) for name in names]
     assert figures("pairwise", *ones)["closer to the person?"] == shown
-
-
-def test_a_run_is_named_by_what_it_read() -> None:
-    facts = {
-        "candidate": InputFacts("~/outputs/simulate/ours", "x"),
-        "baseline": InputFacts("outputs/simulate/theirs", "y"),
-    }
-    made_from = {"judge.name": "hosted", "judge.model": "a/model"}
-    one = Judgement.of(replace(manifest(**made_from), inputs=facts), [1])
-    assert one == Judgement("ours", "hosted (a/model)", made_from, "theirs", [1])
-    bare = Judgement.of(replace(manifest(), inputs={"eval": InputFacts("annotate/sample", "x")}), [])
-    assert (bare.candidate, bare.judge, bare.against) == ("sample", "", None)

@@ -45,19 +45,26 @@ def test_leaving_in_live_dialogues() -> None:
         (2, 4, "max_turns"),
         (5, 4, "max_turns"),
         (2, 2, "classifier"),
+        (6, 3, "person_failed"),
         (9, 1, "assistant_failed"),
+        (9, 1, "classifier_failed"),
     ]
     rows = [Left("d", person, turns=turns, ended_by=by) for person, turns, by in ended]
     assert figures("ending", judgement(rows)) == {
+        "judge a judge": [],
         "leaving, in live dialogues": ["ours"],
-        "dialogues": ["4"],
-        "broken off, left out": ["1"],
+        "dialogues": ["5"],
+        "broke off, left out": ["2"],
         "turns": ["3.00"],
-        "turns of the people": ["3.00"],
-        "turns, apart by": ["0.50"],  # 2, 2, 4, 4 for 2, 2, 3, 5
-        "fewer turns than the person": ["50.0%"],
-        "ended by max_turns alone": ["50.0%"],
+        "turns of the people": ["3.60"],
+        "turns, apart by": ["0.60"],  # 2, 2, 3, 4, 4 for 2, 2, 3, 5, 6
+        "fewer turns than the person": ["60.0%"],
+        "never left: ended by max_turns": ["40.0%"],
+        "could not go on": ["20.0%"],
     }
+    nobody = figures("ending", judgement(rows[-1:]))
+    assert (nobody["dialogues"], nobody["broke off, left out"]) == (["0"], ["1"])
+    assert {cells[0] for cells in list(nobody.values())[4:]} == {"-"}
 
 
 def test_replayed_and_live_runs_have_tables_of_their_own() -> None:
@@ -68,33 +75,35 @@ def test_replayed_and_live_runs_have_tables_of_their_own() -> None:
 
 
 def both(
-    person: Sequence[str], candidate: Sequence[str], intent: str = "a loaf by noon"
+    person: Sequence[str], candidate: Sequence[str], failed: int = 0, intent: str = "a loaf by noon"
 ) -> MeasuredConversation:
     return MeasuredConversation(
-        "c", measured(Said(intent, tuple(person))), measured(Said(intent, tuple(candidate)))
+        "c", measured(Said(intent, tuple(person))), measured(Said(intent, tuple(candidate))), failed
     )
 
 
 def test_both_are_measured_side_by_side() -> None:
     rows = [
-        both(("how do i bake", "and how long?"), ("please bake my loaf", "")),
-        both(("why is it wet", "thanks"), ("hello why is it wet today?", "by noon please")),
+        both(("how do i bake", "and how long?"), ("please bake my loaf", ""), 1),
+        both(("why is it wet", "thanks"), ("hello why is it wet today?", "by noon please"), 2),
     ]
     found = figures("likeness", judgement(rows), judgement(rows[:1], "again"))
     assert {name: cells for name, cells in found.items() if name in WORKED} == WORKED
-    assert "MATTR-50" not in found  # nobody said enough
+    assert found["MATTR-50"] == found["HD-D-42"] == found["Yule's K"] == ["-"] * 4  # nobody said enough
+    assert found["over conversations"] == ["0, 0"] * 4
 
 
 WORKED = {
     "how it sounds": ["people", "ours", "people", "again"],
     "turns": ["4", "3", "2", "1"],
+    "turns that failed": ["3", "1"],  # of people none can
     "words a turn": ["3.0", "4.3", "3.5", "4.0"],  # 4, 3, 4, 1; 4, 6, 3
     "lower quartile": ["2.5", "3.5", "3.25", "4.0"],
     "median": ["3.5", "4.0", "3.5", "4.0"],
     "upper quartile": ["4.0", "5.0", "3.75", "4.0"],
     "questions": ["25.00", "33.33", "50.00", "0.00"],
     "opened politely": ["25.00", "66.67", "0.00", "100.00"],
-    "said before": ["0.00", "0.00", "0.00"],  # not of one who has a single turn
+    "said before": ["0.00", "0.00", "0.00", "-"],  # not of one who has a single turn
 }
 
 
@@ -111,7 +120,8 @@ def test_shares_of_words_and_of_what_others_have_published() -> None:
 
 def test_a_rich_vocabulary_is_told_from_a_poor_one() -> None:
     rich, poor = " ".join(f"word{at}" for at in range(60)), " ".join(["word"] * 60)
-    found = lines("likeness", judgement([both((rich,), (poor,))]))
+    found = lines("likeness", judgement([both((rich,), (poor,)), both((rich,), ("so",))]))
+    assert ["over conversations", "1, 1", "1, 1"] in found  # in which both said enough
     assert ["MATTR-50", "1.0000", "0.0200"] in found
     assert ["HD-D-42", "1.0000", "0.0238"] in found  # 1 / 42
     assert ["Yule's K", "0.0", "9833.3"] in found  # 59 / 60

@@ -171,6 +171,19 @@ def test_a_corpus_of_scenarios_alone_is_refused(tmp_path: Path) -> None:
     told = refused(terminal, ASKED, tmp_path)
     assert told.startswith(f"candidate: {run} is over conversations without last thoughts")
     assert "scenario_only=true" in told
+    for shard in ("1/2", "3/3"):
+        assert refused(terminal, ASKED.model_copy(update={"shard": shard}), tmp_path) == told
+
+
+def test_a_part_without_a_last_thought_is_none_of_a_corpus_of_scenarios_alone(tmp_path: Path) -> None:
+    """Nor is a part of which there is nothing."""
+    untold = person("eve", "Why?", terminal_thought=None)
+    replayed(tmp_path, "ours", [untold, ANA], leaving, "thinkingus")
+    parts = [
+        [unit.conversation for unit in begun(terminal, part, tmp_path).units()]
+        for part in (ASKED.model_copy(update={"shard": f"{number}/3"}) for number in (1, 2, 3))
+    ]
+    assert sorted(parts) == [[], ["ana", "ana"], ["eve", "eve"]]
 
 
 def test_the_prompts_of_a_run_are_those_that_are_asked_with() -> None:

@@ -184,8 +184,20 @@ def test_richness_is_over_conversations_in_which_both_said_enough() -> None:
     # "hello 0 .. 48" has 50, "0 .. 49" and "1 .. 49 0" too, "2 .. 49 0 0" 49.
     assert simulated.mattr == Richness((50 + 50 + 50 + 49) / (4 * 50), 1)
     assert human.hd_d.conversations == simulated.hd_d.conversations == 1
-    assert human.yules_k.conversations == simulated.yules_k.conversations == 3, "for it one word is enough"
-    assert human.yules_k.mean == pytest.approx(10_000 * (2 * 2 / 49) / 3)
+    # Of 52 words "hi there 0 .. 49" says none twice; of 53 "hello 0 .. 49 0 0" says 0 three times: (9 - 3) / 53^2.
+    assert human.yules_k == Richness(0, 1)
+    assert simulated.yules_k.conversations == 1
+    assert simulated.yules_k.mean == pytest.approx(10_000 * 6 / 53**2)
+
+
+@pytest.mark.parametrize(
+    ("count", "is_enough"), [(0, False), (1, False), (41, False), (42, True), (43, True)]
+)
+def test_yules_k_takes_as_many_words_as_are_drawn_for_the_other(count: int, is_enough: bool) -> None:
+    found = _said("", (" ".join(["bread"] * count),))
+    assert (found.yules_k is not None) == (found.hd_d is not None) == is_enough
+    if is_enough:
+        assert found.yules_k == pytest.approx(10_000 * (count * count - count) / count**2)
 
 
 def test_a_person_beside_themselves_is_the_same() -> None:

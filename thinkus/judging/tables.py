@@ -123,8 +123,9 @@ def _online(judgements: Sequence[Judgement]) -> Told:
     for one in judgements:
         for whose, name in (("candidate", one.candidate), ("baseline", one.against or "")):
             rows = [row for row in one.rows if row.whose == whose]
+            own = one if whose == "candidate" else one._replace(facts={**one.facts, "method": ""})
             if rows or whose == "candidate":
-                columns.append((name, one.as_facts + figures.dialogues(rows)))
+                columns.append((name, own.as_facts + figures.dialogues(rows)))
     yield _lined_up("live dialogues", columns)
     conditions = {
         tuple(one.facts.get(fact) for fact in ("assistant", "ending", "max_turns")) for one in judgements
