@@ -139,7 +139,11 @@ def leaving(root: Path) -> Figures:
 
 
 def lasting(root: Path) -> Figures:
-    whole = [row for row in rows(root, "ending-live") if row.ended_by not in ("assistant_failed", "classifier_failed")]
+    whole = [
+        row
+        for row in rows(root, "ending-live")
+        if row.ended_by not in ("assistant_failed", "classifier_failed")
+    ]
     turns, real = [row.turns for row in whole], [row.person_turns for row in whole]
     return {
         "dialogues": len(whole),
