@@ -187,6 +187,10 @@ def test_goals_that_are_not_finished_are_refused(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     told = refused(online, ONE, tmp_path)
     assert told == f"goals: {tmp_path / 'judge/mine'} is not finished; finish it first: {REMEDY}"
+    done = listed(tmp_path, corpus, "done", goals_of(*PEOPLE))
+    assert online.inputs(ONE, tmp_path)["goals"].read == str(done), (
+        "it does not stand in the way of one that is"
+    )
 
 
 def test_people_that_were_annotated_anew_have_no_goals_yet(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ def test_a_page_without_fences_is_shown_message_by_message() -> None:
     assert order == sorted(order)
     for request, words in zip(NEARNESS.requests(pair(CLOSE, FAR)), (CLOSE, FAR), strict=True):
         assert shown(request)[1:3] == [f"user        {REAL}", f"user        {words}"]
+    *_, looks_fenced = NEARNESS.requests(pair(CLOSE, "=== Title ===\nhello"))
+    assert shown(looks_fenced)[2] == "user        === Title ==="
 
 
 @pytest.mark.parametrize(

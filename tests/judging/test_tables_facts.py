@@ -110,7 +110,7 @@ def test_no_column_is_folded_however_many_there_are() -> None:
     in_both = replace(TURN, verdicts=TURN.verdicts * 2)  # so that there are cells with gaps
     ones = [judgement([in_both], f"{name}-of.a.very.long.name.that.differs.{name}") for name in "abcdef"]
     heights = set()
-    for width in (60, 100, 2_000):
+    for width in (60, 100, 250, 2_000):
         console = Console(width=width, file=StringIO())
         for told in tables("pairwise", ones):
             console.print(told)

@@ -122,7 +122,8 @@ def _goals_of(config: JudgeConfig, root: Path, candidate: Manifest) -> Input:
     if config.goals is not None:
         directory, manifest = input_run(root, run_reference("judge", config.goals), remedy, "goals")
     else:
-        made = list(_made_of(candidate.inputs["eval"].identity, root))
+        every = dict(_made_of(candidate.inputs["eval"].identity, root))
+        made = [one for one, is_done in every.items() if is_done] or list(every)
         if len(made) != 1:
             told = f"{', '.join(one.name for one in made)}: which one?" if made else "there are none"
             raise ThinkusError(f"goals: of the conversations of eval={corpus} {told}; {remedy}")
@@ -133,14 +134,15 @@ def _goals_of(config: JudgeConfig, root: Path, candidate: Manifest) -> Input:
     return Input(str(directory), input_identity(manifest), about)
 
 
-def _made_of(people: str, root: Path) -> Iterator[Path]:
+def _made_of(people: str, root: Path) -> Iterator[tuple[Path, bool]]:
+    """And whether it is done."""
     for stage, directory in all_runs(root):
         if stage == "judge":
             with suppress(RunRefused):
                 manifest = load_manifest(directory)
                 is_list = manifest is not None and manifest.made_from["task"] == "goals"
                 if manifest and is_list and manifest.inputs["eval"].identity == people:
-                    yield directory
+                    yield directory, manifest.status == "done"
 
 
 def prompts_used(config: JudgeConfig) -> tuple[str, ...]:

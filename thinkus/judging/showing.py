@@ -6,6 +6,7 @@ from rich.text import Text
 
 from thinkus.judging.fences import parts_of
 from thinkus.llm.exchange import Outcome, Request
+from thinkus.llm.forms import Near, Odds
 from thinkus.terminal import beside, headline, plain, turn, wrapped
 
 MOST_LINES = 6
@@ -14,9 +15,8 @@ MOST_LINES = 6
 
 def show_question(request: Request, outcome: Outcome, console: Console) -> None:
     headline((request.item, request.purpose), console)
-    page = request.messages[-1].content
-    if page.startswith("=== "):
-        parts, task = parts_of(page)
+    if not isinstance(request.form, Near | Odds):  # those have no page of ours, and a text may look like one
+        parts, task = parts_of(request.messages[-1].content)
         for part in (*parts, ("task", task)):
             console.print(Text(plain(part[0]), "dim"))
             _print("", part[1], console)

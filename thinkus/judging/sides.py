@@ -59,15 +59,16 @@ def as_people(directory: Path, manifest: Manifest) -> Input:
 def real_conversations(directory: Path, manifest: Manifest) -> tuple[Path, Manifest]:
     """The run that a live one took its scenarios from: what people said in them."""
     facts = manifest.inputs["eval"]
-    there = directory.parent.parent / "annotate" / expanded(facts.read).name
-    # Where the run stands now, or, if that was moved alone, where it read them.
-    place = there if there.is_dir() else expanded(facts.read)
-    read, its = input_run(directory.parent.parent, str(place), "thinkus annotate ...", "candidate")
-    if input_identity(its) != facts.identity:
-        raise ThinkusError(
-            f"candidate: {read}, from which {directory} took its scenarios, was derived anew since; simulate again"
-        )
-    return read, its
+    read = expanded(facts.read)
+    # Beside the run, where all was moved; or, where it was moved alone, where it read them.
+    beside = directory.parent.parent / "annotate" / read.name
+    for place in dict.fromkeys([beside, read] if beside.is_dir() else [read]):
+        found, its = input_run(directory.parent.parent, str(place), "thinkus annotate ...", "candidate")
+        if input_identity(its) == facts.identity:
+            return found, its
+    raise ThinkusError(
+        f"candidate: {read}, from which {directory} took its scenarios, was derived anew since; simulate again"
+    )
 
 
 def with_people(config: JudgeConfig, root: Path) -> dict[str, Input]:

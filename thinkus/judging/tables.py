@@ -12,6 +12,7 @@ from rich.table import Table
 from thinkus.errors import RunRefused
 from thinkus.judging import figures
 from thinkus.judging.figures import Figures
+from thinkus.judging.goals import NO_SCENARIO
 from thinkus.judging.published import CAPTION, PUBLISHED
 from thinkus.judging.terminal import NO_THOUGHT
 from thinkus.llm.engine import is_same_model
@@ -210,7 +211,8 @@ def _not_as_asked(one: Judgement, task: str) -> Iterator[str]:
     if task in ("ending", "likeness"):
         return
     answers = [verdict for row in one.rows for verdict in getattr(row, "verdicts", (row,))]
-    if kinds := Counter(answer.wrong for answer in answers if answer.wrong not in ("", NO_THOUGHT)):
+    never_asked = ("", NO_THOUGHT, NO_SCENARIO)
+    if kinds := Counter(answer.wrong for answer in answers if answer.wrong not in never_asked):
         told = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in kinds.most_common())
         yield f"{one.candidate}, {one.judge}: cannot be read: {told} (failures.jsonl has them)"
     asked = one.facts.get("judge.model", "")
