@@ -40,8 +40,8 @@ def above(task: str, *ones: Judgement) -> str | None:
 
 
 def lines(task: str, *ones: Judgement) -> list[list[str]]:
-    """Cell by cell; an empty one does not show."""
-    text = printed(task, *ones)
+    """Cell by cell, without intervals; an empty one does not show."""
+    text = re.sub(r"(?m) ~?\[[^\]\n]*, [^\]\n]*\](?=  |$)", "", printed(task, *ones))
     return [re.split(r" {2,}", line.strip()) for line in text.splitlines() if line.strip()]
 
 

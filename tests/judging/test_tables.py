@@ -97,7 +97,9 @@ def test_every_column_of_wins_and_losses() -> None:
         "r_w": ["0.0476"],  # 1 / 21
         "r_w without the failed": ["0.2143"],  # (5 - 2) / 14
         "r_w, were the invalid lost, won": ["-0.0833, 0.1667"],  # (7 - 9) / 24, (10 - 6) / 24
-        "turned with the order, so draws": [ANY],
+        "turned with the order, so draws": ["4"],
+        "stood the swap": ["66.67"],  # of the twelve that could be read in both orders
+        "took the one shown first": [ANY],
         "as halves: wins, losses, draws": ["8.5, 8, 4.5"],
         "as halves: r_w": ["0.0238"],  # 0.5 / 21
         "ours, a judge: cannot be read: 4 off form (failures.jsonl has them)": [],
@@ -106,7 +108,9 @@ def test_every_column_of_wins_and_losses() -> None:
 
 def test_verdicts_that_cannot_be_read_have_not_stood_the_swap() -> None:
     """Of twelve turns whose verdicts could be read in both orders, four turned; the same words are not asked about."""
-    assert figures("pairwise", judgement(MIXED))["turned with the order, so draws"] == ["4 (33.3%)"]
+    found = figures("pairwise", judgement(MIXED))
+    assert found["turned with the order, so draws"] == ["4"]
+    assert found["stood the swap"] == ["66.67"]
 
 
 def test_runs_stand_side_by_side() -> None:
@@ -118,7 +122,7 @@ def test_runs_stand_side_by_side() -> None:
     assert found["judge"] == ["a judge", "hosted (a/model)"]
     assert found["protocol"] == ["both_orders", "paper"]
     assert (found["wins"], found["r_w"]) == (["0", "1,200"], ["0.0000", "1.0000"])
-    assert found["turned with the order, so draws"] == ["0 (0.0%)"]
+    assert found["turned with the order, so draws"] == ["0"]
 
 
 def test_where_nothing_was_decided_there_is_no_rate() -> None:
@@ -126,7 +130,7 @@ def test_where_nothing_was_decided_there_is_no_rate() -> None:
     assert found["invalid"] == ["1"]
     assert found["r_w"] == found["r_w without the failed"] == found["as halves: r_w"] == ["-"]
     assert found["r_w, were the invalid lost, won"] == ["-1.0000, 1.0000"]
-    assert found["turned with the order, so draws"] == ["0 (-)"]
+    assert found["turned with the order, so draws"] == ["0"]
     decided = figures("pairwise", judgement([turn("tie", "tie")]))
     assert "r_w, were the invalid lost, won" not in decided
 

@@ -109,7 +109,9 @@ def test_planted_verdicts_come_out_as_planted(
     told = capsys.readouterr().out
     assert f"{strict.rate:.4f}" in told
     assert f"{strict.rate_without_failed:.4f}" in told
-    assert f"{turned} ({turned / (planned.total() - failed - strict.invalid):.1%})" in told
+    stood = 1 - turned / (planned.total() - failed - strict.invalid)
+    assert f"stood the swap {100 * stood:.2f} [" in " ".join(told.split())
+    assert f"a bootstrap over {TEST} conversations" in " ".join(told.split())
 
 
 def test_the_papers_protocol_asks_once_and_wants_it_explained(planned: Counter[str]) -> None:
@@ -285,7 +287,7 @@ def test_endings_and_likeness_ask_nobody(
     assert told.count("how it sounds") == 1
     assert (OUTPUTS / "judge" / "ending.exact" / "run.json").exists()
     lines = {line.split("  ")[0]: line.split() for line in reversed(told.splitlines())}
-    assert lines["F1"][-1] == "100.00"
+    assert "100.00" in lines["F1"]
     assert lines["precision"][1] == f"{100 * TEST / sum(one.user_turns for one in people):.2f}"
 
 

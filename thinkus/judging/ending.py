@@ -40,6 +40,12 @@ class Left(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a live dialogue."""
 
     @property
+    def turns_until_left(self) -> int:
+        """In a replayed conversation. Who never leaves says at least one turn more than the person."""
+        here = self.would_have_left
+        return here.index(True) + 1 if True in here else self.person_turns + 1
+
+    @property
     def would_have_left(self) -> Sequence[bool]:
         return [leaves is True for leaves in self.leaves]
 

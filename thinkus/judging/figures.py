@@ -8,6 +8,9 @@ from thinkus.judging.likeness import MeasuredConversation
 from thinkus.judging.online import BROKEN, JudgedDialogue, Measure
 from thinkus.judging.pairwise import JudgedTurn
 from thinkus.judging.terminal import BEST_FIRST, NO_THOUGHT, RatedThought
+from thinkus.scoring import order
+from thinkus.scoring.bootstrap import value_of
+from thinkus.scoring.bounds import bounds
 from thinkus.scoring.divergence import Level, histogram, level_divergence, wasserstein
 from thinkus.scoring.endings import endings
 from thinkus.scoring.goals import disclosure
@@ -26,10 +29,9 @@ MEASURES: dict[Measure, str] = {
 
 
 def wins(turns: Sequence[JudgedTurn]) -> Figures:
-    strict, lenient, turned = fold(turn.duel for turn in turns)
-    in_both = [turn for turn in turns if len(turn.verdicts) > 1]
-    # What cannot be read in one of the orders has not stood the swap.
-    stood = sum(all(verdict.closer for verdict in turn.verdicts) for turn in in_both)
+    duels = [turn.duel for turn in turns]
+    strict, lenient, turned = fold(duels)
+    in_both = any(len(turn.verdicts) > 1 for turn in turns)
     halves = ", ".join(number(one) for one in (lenient.wins, lenient.losses, lenient.ties))
     shortened = sum(any(verdict.dropped for verdict in turn.verdicts) for turn in turns)
     return [
@@ -44,7 +46,9 @@ def wins(turns: Sequence[JudgedTurn]) -> Figures:
         ("r_w", decimals(strict.rate)),
         ("r_w without the failed", decimals(strict.rate_without_failed)),
         ("r_w, were the invalid lost, won", _at_worst(strict) if strict.invalid else ""),
-        ("turned with the order, so draws", f"{turned:,} ({share(turned, stood)})" if in_both else ""),
+        ("turned with the order, so draws", number(turned) if in_both else ""),
+        ("stood the swap", percent(value_of(order.surviving([duels]))) if in_both else ""),
+        ("took the one shown first", percent(value_of(order.first_place([duels]))) if in_both else ""),
         ("as halves: wins, losses, draws", halves if in_both else ""),
         ("as halves: r_w", decimals(lenient.rate) if in_both else ""),
         ("with a shortened history", number(shortened) if shortened else ""),
@@ -52,9 +56,8 @@ def wins(turns: Sequence[JudgedTurn]) -> Figures:
 
 
 def _at_worst(counts: Counts) -> str:
-    lost = counts._replace(losses=counts.losses + counts.invalid).rate
-    won = counts._replace(wins=counts.wins + counts.invalid).rate
-    return f"{decimals(lost)}, {decimals(won)}"
+    lowest, highest, _ = bounds(counts)
+    return f"{decimals(lowest)}, {decimals(highest)}"
 
 
 def levels(rows: Sequence[RatedThought], real: Sequence[Level] | None) -> Figures:
@@ -108,11 +111,7 @@ def dialogues(rows: Sequence[JudgedDialogue]) -> Figures:
 
 def where_people_left(rows: Sequence[Left]) -> Figures:
     found = endings(row.would_have_left for row in rows)
-    # Who never leaves says at least one turn more than the person.
-    turns = [
-        row.would_have_left.index(True) + 1 if True in row.would_have_left else row.person_turns + 1
-        for row in rows
-    ]
+    turns = [row.turns_until_left for row in rows]
     return [
         ("replies", number(found.positions)),
         ("precision", percent(found.precision)),

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from thinkus.errors import RunRefused
-from thinkus.judging import figures
+from thinkus.judging import figures, intervals
 from thinkus.judging.figures import Figures
 from thinkus.judging.goals import NO_SCENARIO
+from thinkus.judging.intervals import FEW, with_intervals
 from thinkus.judging.published import CAPTION, PUBLISHED
 from thinkus.judging.terminal import NO_THOUGHT
 from thinkus.llm.engine import is_same_model
@@ -75,8 +76,20 @@ def tables(task: str, judgements: Sequence[Judgement]) -> Told:
     names = _told_apart([one.candidate for one in judgements])
     named = [one._replace(candidate=names[one.candidate]) for one in judgements]
     yield from _TABLES[task](named)
+    yield from _how_sure(task, named)
     for one in named:
         yield from _not_as_asked(one, task)
+
+
+def _how_sure(task: str, judgements: Sequence[Judgement]) -> Told:
+    """What the intervals are, and when not to lean on them."""
+    counts = sorted({len({row.conversation for row in one.rows}) for one in judgements})
+    if task == "goals" or counts[-1] < 2:
+        return
+    told = " or ".join(f"{count:,}" for count in counts)
+    yield f"[low, high]: 95 %, by a bootstrap over {told} conversations (BCa; ~ by percentile, where that is undefined)"
+    if counts[0] < FEW:
+        yield f"of fewer than {FEW} conversations such intervals turn out too narrow"
 
 
 def _told_apart(names: Sequence[str]) -> dict[str, str]:
@@ -95,7 +108,13 @@ def _told_apart(names: Sequence[str]) -> dict[str, str]:
 def _pairwise(judgements: Sequence[Judgement]) -> Told:
     yield _lined_up(
         "closer to the person?",
-        [(one.candidate, one.as_facts + figures.wins(one.rows)) for one in judgements],
+        [
+            (
+                one.candidate,
+                one.as_facts + with_intervals(figures.wins(one.rows), intervals.of_wins(one.rows)),
+            )
+            for one in judgements
+        ],
     )
     if any(turn.nearness for one in judgements for turn in one.rows):
         yield f"embedding: {PROXY}"
@@ -109,7 +128,8 @@ def _terminal(judgements: Sequence[Judgement]) -> Told:
         )
         real = [row.level for row in person if row.level]
         columns.append(("people", one.as_facts + figures.levels(person, None)))
-        columns.append((one.candidate, one.as_facts + figures.levels(candidate, real)))
+        sure = with_intervals(figures.levels(candidate, real), intervals.of_levels(one.rows))
+        columns.append((one.candidate, one.as_facts + sure))
     yield _lined_up("last thoughts", columns)
 
 
@@ -126,7 +146,8 @@ def _online(judgements: Sequence[Judgement]) -> Told:
             rows = [row for row in one.rows if row.whose == whose]
             own = one if whose == "candidate" else one._replace(facts={**one.facts, "method": ""})
             if rows or whose == "candidate":
-                columns.append((name, own.as_facts + figures.dialogues(rows)))
+                sure = with_intervals(figures.dialogues(rows), intervals.of_dialogues(rows))
+                columns.append((name, own.as_facts + sure))
     yield _lined_up("live dialogues", columns)
     conditions = {
         tuple(one.facts.get(fact) for fact in ("assistant", "ending", "max_turns")) for one in judgements
@@ -141,21 +162,36 @@ def _ending(judgements: Sequence[Judgement]) -> Told:
     if replayed:
         yield _lined_up(
             "leaving, after real replies",
-            [(one.candidate, one.as_facts + figures.where_people_left(one.rows)) for one in replayed],
+            [
+                (
+                    one.candidate,
+                    one.as_facts
+                    + with_intervals(figures.where_people_left(one.rows), intervals.of_leaving(one.rows)),
+                )
+                for one in replayed
+            ],
         )
         yield _published({"F1": "f1_of_ending"})
     if live:
         yield _lined_up(
             "leaving, in live dialogues",
-            [(one.candidate, one.as_facts + figures.as_late_as_people(one.rows)) for one in live],
+            [
+                (
+                    one.candidate,
+                    one.as_facts
+                    + with_intervals(figures.as_late_as_people(one.rows), intervals.of_lateness(one.rows)),
+                )
+                for one in live
+            ],
         )
 
 
 def _likeness(judgements: Sequence[Judgement]) -> Told:
     columns: Columns = []
     for one in judgements:
-        for name, side in zip(("people", one.candidate), figures.sounds(one.rows), strict=True):
-            columns.append((name, one.as_facts + side))
+        sides = zip(figures.sounds(one.rows), intervals.of_sounds(one.rows), strict=True)
+        for name, (side, sure) in zip(("people", one.candidate), sides, strict=True):
+            columns.append((name, one.as_facts + with_intervals(side, sure)))
     yield _lined_up("how it sounds", columns)
     measures = {
         "first-turn diversity": "first_turn_diversity",

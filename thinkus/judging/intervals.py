@@ -1,0 +1,186 @@
+"""How sure the figures of a run are: 95 % intervals, by a bootstrap over its conversations."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from thinkus.judging.ending import Left
+from thinkus.judging.figures import MEASURES, Figures, decimals, percent
+from thinkus.judging.likeness import MeasuredConversation
+from thinkus.judging.online import BROKEN, JudgedDialogue
+from thinkus.judging.pairwise import JudgedTurn
+from thinkus.judging.terminal import RatedThought
+from thinkus.scoring import figures, order
+from thinkus.scoring.bootstrap import Figure, estimates
+from thinkus.scoring.likeness import Measured
+from thinkus.scoring.wins import Counts, fold
+
+SEED = 0
+FEW = 60
+"""Conversations; of fewer, intervals as these turn out too narrow."""
+Form = Callable[[float], str]
+ENDINGS = {
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "premature": "leaves too early",
+    "in_time": "leaves with the person",
+    "never": "never leaves",
+}
+
+
+class Sure(NamedTuple):
+    """A figure, and how its table prints it."""
+
+    figure: Figure
+    form: Form = decimals
+
+
+def with_intervals(printed: Figures, sure: Mapping[str, Sure]) -> Figures:
+    """Those figures that have one, with it: as BCa has it, or with a ~ as the resamples lie, where BCa is undefined."""
+    if not sure:
+        return printed
+    found = estimates({name: one.figure for name, one in sure.items()}, SEED)
+    told = dict[str, str]()
+    for name, (_, form) in sure.items():
+        if (interval := found[name].interval) is not None:
+            mark = "~" if interval.method == "percentile" else ""
+            told[name] = f" {mark}[{form(interval.low)}, {form(interval.high)}]"
+    return [(name, value + told.get(name, "")) for name, value in printed]
+
+
+def of_wins(turns: Sequence[JudgedTurn]) -> dict[str, Sure]:
+    held = [[turn.duel for turn in own] for own in _by_conversation(turns)]
+    if not held:
+        return {}
+    folded = [fold(duels) for duels in held]
+    sure = {
+        "r_w": Sure(figures.win_rate([one.strict for one in folded])),
+        "r_w without the failed": Sure(figures.win_rate([_without_failed(one.strict) for one in folded])),
+    }
+    if any(len(turn.verdicts) > 1 for turn in turns):
+        sure["as halves: r_w"] = Sure(figures.win_rate([one.lenient for one in folded]))
+        sure["stood the swap"] = Sure(order.surviving(held), percent)
+        sure["took the one shown first"] = Sure(order.first_place(held), percent)
+    return sure
+
+
+def of_levels(rows: Sequence[RatedThought]) -> dict[str, Sure]:
+    """Of both sides; one thought of each in a conversation."""
+    levels = [{row.whose: row.level for row in own} for own in _by_conversation(rows)]
+    if not levels:
+        return {}
+    real, simulated = ([own.get(whose) for own in levels] for whose in ("person", "candidate"))
+    return {"divergence": Sure(figures.divergence(real, simulated))}
+
+
+def of_dialogues(rows: Sequence[JudgedDialogue]) -> dict[str, Sure]:
+    held = [row for row in rows if row.state != "broken"]
+    if not held:
+        return {}
+    sure = {}
+    for measure, name in MEASURES.items():
+        known = [
+            [score for score in row.scores(measure) if score is not None]
+            if measure == "additional" or row.goals is not None
+            else []
+            for row in held
+        ]
+        sure[name] = Sure(figures.mean([[sum(own) / len(own)] if own else [] for own in known]))
+    return sure
+
+
+def of_leaving(rows: Sequence[Left]) -> dict[str, Sure]:
+    if not rows:
+        return {}
+    found = figures.ending([row.would_have_left for row in rows])
+    sure = {name: Sure(found[key], percent) for key, name in ENDINGS.items()}
+    people = [row.person_turns for row in rows]
+    return sure | {
+        "turns, apart by": Sure(figures.distance(people, [row.turns_until_left for row in rows]), _two)
+    }
+
+
+def of_lateness(rows: Sequence[Left]) -> dict[str, Sure]:
+    held = [row for row in rows if row.ended_by not in BROKEN]
+    if not held:
+        return {}
+    turns, people = [row.turns or 0 for row in held], [row.person_turns for row in held]
+    early = [[float(here < there)] for here, there in zip(turns, people, strict=True)]
+
+    def ended(by: str) -> Sure:
+        return Sure(figures.mean([[float(row.ended_by == by)] for row in held]), _share)
+
+    return {
+        "turns": Sure(figures.mean([[one] for one in turns]), _two),
+        "turns of the people": Sure(figures.mean([[one] for one in people]), _two),
+        "turns, apart by": Sure(figures.distance(people, turns), _two),
+        "fewer turns than the person": Sure(figures.mean(early), _share),
+        "never left: ended by max_turns": ended("max_turns"),
+        "could not go on": ended("person_failed"),
+    }
+
+
+def of_sounds(rows: Sequence[MeasuredConversation]) -> tuple[dict[str, Sure], dict[str, Sure]]:
+    """Of the people, and of the candidate; the richness over conversations in which both said enough for it."""
+    people, others = [row.person for row in rows], [row.candidate for row in rows]
+    return _of_sound(people, others), _of_sound(others, people)
+
+
+def _of_sound(own: Sequence[Measured], beside: Sequence[Measured]) -> dict[str, Sure]:
+    if not own:
+        return {}
+
+    def richness(measure: str, form: Form) -> Sure:
+        pairs = (
+            (getattr(one, measure), getattr(other, measure)) for one, other in zip(own, beside, strict=True)
+        )
+        return Sure(figures.mean([[] if None in pair else [pair[0]] for pair in pairs]), form)
+
+    words = [one.words for one in own]
+    quartiles = {
+        name: Sure(figures.quantile(words, level), _short)
+        for name, level in (("  lower quartile", 0.25), ("  median", 0.5), ("  upper quartile", 0.75))
+    }
+    return {
+        "words a turn": Sure(figures.mean(words), _one),
+        **(quartiles if any(words) else {}),
+        "first-turn diversity": Sure(figures.first_turn_diversity([one.first for one in own]), percent),
+        "intent's words in a turn": Sure(figures.mean([one.intent for one in own]), percent),
+        "MATTR-50": richness("mattr", decimals),
+        "HD-D-42": richness("hd_d", decimals),
+        "Yule's K": richness("yules_k", _one),
+        "questions": Sure(figures.mean([one.questions for one in own]), percent),
+        "opened politely": Sure(figures.mean([one.courtesy for one in own]), percent),
+        "said before": Sure(figures.mean([one.repetition for one in own]), percent),
+    }
+
+
+def _by_conversation(rows: Iterable[Any]) -> list[list[Any]]:
+    held: dict[str, list[Any]] = {}
+    for row in rows:
+        held.setdefault(row.conversation, []).append(row)
+    return list(held.values())
+
+
+def _without_failed(counts: Counts) -> Counts:
+    return counts._replace(
+        wins=counts.wins - counts.baseline_failed,
+        losses=counts.losses - counts.candidate_failed,
+        ties=counts.ties - counts.both_failed,
+    )
+
+
+def _one(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def _two(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%}"
