@@ -129,9 +129,12 @@ def test_flat_samples_have_the_losses_of_trees(
 
 
 def test_a_budget_of_seconds_ends_the_training_with_the_rate_run_down(shelves: Path, tmp_path: Path) -> None:
-    lines = trained(tmp_path / "run", shelves, epochs=10_000, budget_s=3.0)
-    facts = steps(lines)
-    assert 3.0 <= facts[-1].elapsed_s < 30.0
+    for budget_s in (3.0, 30.0):  # where others keep the machine busy, three seconds may be two steps
+        lines = trained(tmp_path / f"{budget_s:g}", shelves, epochs=10_000, budget_s=budget_s)
+        facts = steps(lines)
+        assert budget_s <= facts[-1].elapsed_s < budget_s + 27.0
+        if len(facts) > 8:
+            break
     assert facts[-1].lr < 0.5 * max(line.lr for line in facts)
     assert isinstance(lines[-1], Evaluation)
 
