@@ -85,7 +85,7 @@ def judge(root: Path, url: str, name: str, *words: str) -> Ended:
         f"root={root}",
         f"name={name}",
     )
-    return carried_out("judge_ways.py", "stage", "judge", *at, *words)
+    return carried_out("judge_ways.py", "stage", "judge", "controls=0", *at, *words)
 
 
 @contextlib.contextmanager

@@ -298,6 +298,9 @@ class JudgeConfig(StageConfig):
     goals: Indifferent[str | None]
     n_scenarios: Positive
     protocol: Literal["both_orders", "paper"]
+    controls: Count
+    control_ties: Indifferent[Share]
+    control_wins: Indifferent[Share]
     concurrency: Indifferent[Positive]
     budget_usd: Indifferent[Dollars | None]
     replay: Indifferent[str | None]
@@ -305,14 +308,14 @@ class JudgeConfig(StageConfig):
     @property
     def idle(self) -> frozenset[str]:
         matters = {
-            "pairwise": {"judge", "protocol"},
+            "pairwise": {"judge", "protocol", "controls"},
             "terminal": {"judge"},
             "goals": {"judge", "eval", "n_scenarios", "seed"},
             "online": {"judge"},
             "ending": {"eval", "classifier"} if self.tries_a_classifier else set[str](),
             "likeness": set[str](),
         }
-        every = {"judge", "eval", "classifier", "n_scenarios", "protocol", "seed"}
+        every = {"judge", "eval", "classifier", "n_scenarios", "protocol", "controls", "seed"}
         return frozenset(every - matters[self.task])
 
     @property

@@ -1,7 +1,7 @@
 """One command line, from its words to finished runs: shown, planned, or carried out."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +48,15 @@ def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool, human_sh
     if not sweep:
         directory = _carry_out(stage, jobs[0], redo=redo)
         _let_people_look(stage, jobs[0], directory, human_sheet)
-        _show_results(stage, [directory])
+        _show_results(stage, {directory: jobs[0]})
         return
     make_writable(expanded(jobs[0].config.root))
     failed: list[str] = []
-    made: list[Path] = []
+    made: dict[Path, Job] = {}
 
     def run_one(job: Job) -> None:
         try:
-            made.append(_carry_out(stage, job, redo=redo))
+            made[_carry_out(stage, job, redo=redo)] = job
         except ThinkusError as error:  # must not hide what becomes of the others
             failed.append(job.name)
             print(error, file=sys.stderr)
@@ -81,10 +81,10 @@ def _carry_out(stage: str, job: Job, *, redo: bool) -> Path:
     return done.directory
 
 
-def _show_results(stage: str, directories: Sequence[Path]) -> None:
+def _show_results(stage: str, made: Mapping[Path, Job]) -> None:
     """What a stage measured, of one run or of a sweep's side by side; a part alone says nothing yet."""
     work: Any = stages.load(stage)
-    whole = [directory for directory in dict.fromkeys(directories) if not PART.fullmatch(directory.name)]
+    whole = [(directory, job.config) for directory, job in made.items() if not PART.fullmatch(directory.name)]
     if hasattr(work, "show_results") and whole:
         work.show_results(whole)
 

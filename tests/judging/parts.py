@@ -27,7 +27,8 @@ Judge = Callable[[Request], str | Completion]
 
 @cache
 def config(*words: str) -> JudgeConfig:
-    (job,) = jobs("judge", words, sweep=False)
+    """Without controls, where none are asked for."""
+    (job,) = jobs("judge", ["controls=0", *words], sweep=False)
     assert isinstance(job.config, JudgeConfig)
     return job.config
 

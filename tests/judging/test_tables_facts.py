@@ -34,7 +34,7 @@ def made(way: Way, root: Path, *words: str, **made_from: Any) -> Judgement:
     read = {role: InputFacts(one.read, one.identity) for role, one in way.inputs(asked_for, root).items()}
     its = load_manifest(finished(root, "judge/it", [], inputs=read, **made_from))
     assert its is not None
-    return Judgement.of(its, [TURN])
+    return Judgement.of(its, [TURN], 0.9, 0.9)
 
 
 def say(*_: object) -> str:
@@ -47,10 +47,12 @@ def test_a_run_is_named_by_what_it_read() -> None:
         "baseline": InputFacts("outputs/simulate/theirs", "y"),
     }
     made_from = {"judge.name": "hosted", "judge.model": "a/model", "protocol": "paper"}
-    one = Judgement.of(replace(manifest(**made_from), inputs=facts), [1])
+    one = Judgement.of(replace(manifest(**made_from), inputs=facts), [1], 0.9, 0.9)
     told = {"protocol": "paper", "judge.model": "a/model"}
-    assert one == Judgement("ours", "hosted (a/model)", told, "theirs", [1])
-    bare = Judgement.of(replace(manifest(), inputs={"eval": InputFacts("annotate/sample", "x")}), [])
+    assert one == Judgement("ours", "hosted (a/model)", told, "theirs", [1], 0.9, 0.9)
+    bare = Judgement.of(
+        replace(manifest(), inputs={"eval": InputFacts("annotate/sample", "x")}), [], 0.9, 0.9
+    )
     assert (bare.candidate, bare.judge, bare.against) == ("sample", "", None)
     assert set(bare.facts.values()) == {""}
 
@@ -126,7 +128,7 @@ def test_in_a_narrow_window_a_finished_run_shows_every_figure(
     rows = [JudgedTurn("c", 0, same=True)] * 1_234
     made_from: dict[str, Any] = {"task": "pairwise", "judge.name": "[bold]hosted[/bold]"}
     runs = [finished(tmp_path, f"judge/{name}", rows, **made_from) for name in ("one", "two")]
-    show_results(runs)
+    show_results([(run, config()) for run in runs])
     told = capsys.readouterr().out
     assert "\u2026" not in told
     assert [line.split() for line in told.splitlines() if line.startswith("  the same words")] == [

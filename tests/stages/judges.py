@@ -48,7 +48,7 @@ def judging(
 
 def words_of(server: Server, *words: str) -> list[str]:
     at = ["judge=openai_compatible", f"judge.api_base={server.url}", "judge.model=judge"]
-    return [*at, "name=made", *words]
+    return [*at, "name=made", "controls=0", *words]
 
 
 def judge(server: Server, *words: str, redo: bool = False) -> Path:

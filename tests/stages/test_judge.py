@@ -154,7 +154,13 @@ def test_a_run_that_is_done_shows_its_table_again_and_asks_nobody(
 def test_several_judges_are_laid_side_by_side(
     planned: Counter[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["candidate=ours", "baseline=theirs", "judge.model=one,other", "judge=openai_compatible"]
+    words = [
+        "candidate=ours",
+        "baseline=theirs",
+        "judge.model=one,other",
+        "judge=openai_compatible",
+        "controls=0",
+    ]
     with serving(judging(by_plan)) as server:
         start("judge", [*words, f"judge.api_base={server.url}"], sweep=True, redo=False)
     told = capsys.readouterr().out
@@ -305,7 +311,7 @@ def test_a_small_model_always_has_a_valid_verdict(people: list[Conversation], on
     replayed(OUTPUTS, "theirs", people[:3], lambda _one, _turn: "something else")
     start(
         "judge",
-        ["candidate=ours", "baseline=theirs", "judge=hf", "judge.model=tiny", "name=made"],
+        ["candidate=ours", "baseline=theirs", "judge=hf", "judge.model=tiny", "name=made", "controls=0"],
         sweep=False,
         redo=False,
     )
@@ -322,7 +328,13 @@ def test_by_nearness_the_persons_own_words_win_and_the_same_words_tie(
         OUTPUTS, "theirs", people[:3], lambda _one, _turn: "something else, at some length, is wanted now"
     )
     for baseline, expected in (("theirs", {("win",)}), ("ours", {("tie",)})):
-        words = ["candidate=ours", f"baseline={baseline}", "judge=embedding", f"name={baseline}"]
+        words = [
+            "candidate=ours",
+            f"baseline={baseline}",
+            "judge=embedding",
+            f"name={baseline}",
+            "controls=0",
+        ]
         start("judge", words, sweep=False, redo=False)
         turns: list[JudgedTurn] = rows(OUTPUTS / "judge" / baseline)
         assert {one.duel.verdicts for one in turns} == expected

@@ -1,6 +1,7 @@
 """What a run of judge comes to, task by task: from its rows to named figures, as they are printed."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from thinkus.judging.ending import Left
 from thinkus.judging.goals import Goals
@@ -28,7 +29,32 @@ MEASURES: dict[Measure, str] = {
 }
 
 
-def wins(turns: Sequence[JudgedTurn]) -> Figures:
+class Controls(NamedTuple):
+    """Of a judge, on turns whose verdict is known beforehand."""
+
+    ties: int
+    itself: int
+    """Turns at which the real text stood against itself; a tie in every verdict is what should come."""
+    wins: int
+    stranger: int
+    """At which it stood against somebody else's; a win in every verdict is."""
+
+    @classmethod
+    def of(cls, turns: Sequence[JudgedTurn]) -> "Controls":
+        found = {"itself": [0, 0], "stranger": [0, 0]}
+        for turn in turns:
+            if turn.control is not None:
+                wanted = "tie" if turn.control == "itself" else "win"
+                found[turn.control][0] += set(turn.duel.verdicts) == {wanted}
+                found[turn.control][1] += 1
+        return cls(*found["itself"], *found["stranger"])
+
+    def failed(self, ties: float, wins: float) -> bool:
+        return self.ties < ties * self.itself or self.wins < wins * self.stranger
+
+
+def wins(rows: Sequence[JudgedTurn]) -> Figures:
+    controls, turns = Controls.of(rows), [row for row in rows if row.control is None]
     duels = [turn.duel for turn in turns]
     strict, lenient, turned = fold(duels)
     in_both = any(len(turn.verdicts) > 1 for turn in turns)
@@ -52,7 +78,13 @@ def wins(turns: Sequence[JudgedTurn]) -> Figures:
         ("as halves: wins, losses, draws", halves if in_both else ""),
         ("as halves: r_w", decimals(lenient.rate) if in_both else ""),
         ("with a shortened history", number(shortened) if shortened else ""),
+        ("control: the real text ties itself", _of(controls.ties, controls.itself)),
+        ("control: it beats a stranger's", _of(controls.wins, controls.stranger)),
     ]
+
+
+def _of(count: int, whole: int) -> str:
+    return f"{count:,} of {whole:,}" if whole else ""
 
 
 def _at_worst(counts: Counts) -> str:

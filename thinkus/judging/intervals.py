@@ -48,7 +48,8 @@ def with_intervals(printed: Figures, sure: Mapping[str, Sure]) -> Figures:
     return [(name, value + told.get(name, "")) for name, value in printed]
 
 
-def of_wins(turns: Sequence[JudgedTurn]) -> dict[str, Sure]:
+def of_wins(rows: Sequence[JudgedTurn]) -> dict[str, Sure]:
+    turns = [row for row in rows if row.control is None]
     held = [[turn.duel for turn in own] for own in _by_conversation(turns)]
     if not held:
         return {}

@@ -1,7 +1,9 @@
 """Which of two utterances is closer to what the person really said: asked in both orders, or once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from hashlib import sha256
+from heapq import nsmallest
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -14,6 +16,7 @@ from thinkus.errors import ThinkusError
 from thinkus.judging.fences import READER, Part, asked, drawn_of, labels_of, sign_of, spoken
 from thinkus.judging.sides import (
     as_input,
+    block,
     check_mode,
     check_whole,
     failed_turns,
@@ -35,6 +38,7 @@ from thinkus.user.scene import Scenario, scenario_of, within_window
 TASK = "judge/pairwise"
 Side = Literal["candidate", "baseline"]
 Closer = Literal["candidate", "baseline", "tie"]
+Control = Literal["itself", "stranger"]
 SIDES: tuple[Side, Side] = ("candidate", "baseline")
 MARGIN = 0.01
 """By which one must be nearer than the other, where nearness alone decides; less is a tie."""
@@ -59,10 +63,12 @@ class Pair(NamedTuple):
     candidate: str | None
     """Words alone, no thoughts; empty where they leave, None where the turn failed."""
     baseline: str | None
+    control: Control | None = None
 
     @property
     def item(self) -> str:
-        return f"{self.conversation.id}#{self.turn}"
+        turn = f"{self.conversation.id}#{self.turn}"
+        return f"{turn}/{self.control}" if self.control else turn
 
     @property
     def failed(self) -> tuple[Side, ...]:
@@ -70,7 +76,7 @@ class Pair(NamedTuple):
 
     @property
     def is_same(self) -> bool:
-        return self.candidate == self.baseline is not None
+        return self.candidate == self.baseline is not None and self.control is None
 
     def of(self, side: Side) -> str | None:
         return self.candidate if side == "candidate" else self.baseline
@@ -111,6 +117,8 @@ class JudgedTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     nearness: dict[Side, Nearness] = {}
     same: bool = False
     """Both said the same, which no order can change: a draw, and nobody was asked."""
+    control: Control | None = None
+    """Not of the two runs: the real text as the candidate, against itself or against a stranger's."""
 
     @property
     def duel(self) -> Duel:
@@ -160,10 +168,18 @@ class Pairwise:
             for side, one in zip(SIDES, (candidate, baseline), strict=True):
                 check_whole(one, one.user_turns, failed[side], side, self._read[side])
             yield from pairs(candidate, baseline)
+        both = list(controls(self._whole(), self._config.controls))
+        yield from both[block(self._config, len(both))]
+
+    def _whole(self) -> Iterator[Pair]:
+        """Of all parts: what a control is drawn from must not hang on how the run is cut."""
+        whole = self._config.model_copy(update={"shard": None})
+        for candidate, baseline in side_by_side(whole, *(self._read[side] for side in SIDES)):
+            yield from pairs(candidate, baseline)
 
     async def judged(self, pair: Pair, ask: Ask) -> Judged:
         """A failure for each verdict that cannot be read."""
-        row = JudgedTurn(pair.conversation.id, pair.turn)
+        row = JudgedTurn(pair.conversation.id, pair.turn, control=pair.control)
         if pair.failed:
             return Judged(replace(row, failed=pair.failed))
         if pair.is_same:
@@ -289,6 +305,20 @@ def pairs(candidate: Conversation, baseline: Conversation) -> Iterator[Pair]:
             turn += 1
         if message.role != "system":
             history.append(message)
+
+
+def controls(every: Iterable[Pair], count: int) -> Iterator[Pair]:
+    """Some turns, by a hash: the real text against itself, and against what somebody else said elsewhere."""
+    chosen = nsmallest(count, every, key=lambda pair: sha256(pair.item.encode()).digest())
+    for pair in chosen:
+        yield pair._replace(candidate=pair.real, baseline=pair.real, control="itself")
+    for place, pair in enumerate(chosen):
+        others = (*chosen[place + 1 :], *chosen[:place])
+        strangers = (
+            one for one in others if one.conversation.id != pair.conversation.id and one.real != pair.real
+        )
+        if (stranger := next(strangers, None)) is not None:
+            yield pair._replace(candidate=pair.real, baseline=stranger.real, control="stranger")
 
 
 def _said(simulation: Simulation | None) -> dict[int, str]:

@@ -39,9 +39,12 @@ class Judgement(NamedTuple):
     """Some of FACTS; and `judge.model`, as it was asked for."""
     against: str | None
     rows: Sequence[Any]
+    ties: float = 0.0
+    """The share of controls that must tie, and that must win."""
+    wins: float = 0.0
 
     @classmethod
-    def of(cls, manifest: Manifest, rows: Sequence[Any]) -> "Judgement":
+    def of(cls, manifest: Manifest, rows: Sequence[Any], ties: float, wins: float) -> "Judgement":
         def name(role: str) -> str | None:
             facts = manifest.inputs.get(role)
             return facts.read.rpartition("/")[2] if facts else None
@@ -51,7 +54,8 @@ class Judgement(NamedTuple):
         facts = {"protocol": str(made_from.get("protocol") or ""), "judge.model": str(model or "")}
         candidate = name("candidate") or name("eval") or ""
         told = facts | _of_the_user(manifest)
-        return cls(candidate, f"{judge} ({model})" if model else judge, told, name("baseline"), rows)
+        called = f"{judge} ({model})" if model else judge
+        return cls(candidate, called, told, name("baseline"), rows, ties, wins)
 
     @property
     def as_facts(self) -> Figures:
@@ -116,6 +120,12 @@ def _pairwise(judgements: Sequence[Judgement]) -> Told:
             for one in judgements
         ],
     )
+    for one in judgements:
+        if figures.Controls.of(one.rows).failed(one.ties, one.wins):
+            yield (
+                f"NOT TO BE TRUSTED: {one.candidate}, {one.judge}: this judge failed its controls (at least "
+                f"{one.ties:.0%} of the real texts must tie themselves, and {one.wins:.0%} beat a stranger's)"
+            )
     if any(turn.nearness for one in judgements for turn in one.rows):
         yield f"embedding: {PROXY}"
 

@@ -79,15 +79,17 @@ def show_finished(directory: Path, count: int) -> None:
         show_row(row, Console())
 
 
-def show_results(directories: Sequence[Path]) -> None:
+def show_results(finished: Sequence[tuple[Path, JudgeConfig]]) -> None:
     """The figures of finished runs, those of one task side by side."""
     judgements: dict[str, list[Judgement]] = {}
-    for directory in directories:
+    for directory, config in finished:
         manifest = load_manifest(directory)
         assert manifest is not None, "it is finished"
         task = str(manifest.made_from["task"])
         rows = list(read_records(directory / RECORDS, WAYS[task].ROW))
-        judgements.setdefault(task, []).append(Judgement.of(manifest, rows))
+        judgements.setdefault(task, []).append(
+            Judgement.of(manifest, rows, config.control_ties, config.control_wins)
+        )
     console = Console(highlight=False, markup=False)
     for task, ones in judgements.items():
         console.print()
