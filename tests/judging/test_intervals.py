@@ -37,7 +37,8 @@ def turns() -> list[JudgedTurn]:
                 Ruled(first, draw("candidate", "candidate", "baseline", "tie", None))  # type: ignore[arg-type]
                 for first in ("candidate", "baseline")
             )
-            rows.append(JudgedTurn(name, turn, failed, () if failed else verdicts))  # type: ignore[arg-type]
+            lengths = None if failed else tuple(int(one) for one in CHANCE.integers(1, 30, size=2))
+            rows.append(JudgedTurn(name, turn, failed, () if failed else verdicts, lengths=lengths))  # type: ignore[arg-type]
     return rows
 
 

@@ -204,7 +204,8 @@ def test_the_same_words_twice_are_a_draw_and_nobody_is_asked(task: Pairwise, wor
     assert one.messages == other.messages
     assert task.requests(same) == []
     ((row, failures),) = judged_by_nobody(task, [same])
-    assert row == JudgedTurn("c0", 1, same=True)
+    size = len(words.split())
+    assert row == JudgedTurn("c0", 1, same=True, lengths=(size, size))
     assert isinstance(row, JudgedTurn)
     assert (strict(row), lenient(row), failures) == ("tie", {"tie": 1}, ())
     assert msgspec.json.decode(msgspec.json.encode(row), type=JudgedTurn) == row

@@ -113,6 +113,21 @@ def test_verdicts_that_cannot_be_read_have_not_stood_the_swap() -> None:
     assert found["stood the swap"] == ["66.67"]
 
 
+def test_what_length_wins_is_told_apart() -> None:
+    """Of three times as long: three of four are won. Of one length: half of them."""
+    longer = [turn("candidate", "candidate", lengths=(29, 9))] * 6 + [
+        turn("baseline", "baseline", lengths=(29, 9))
+    ] * 2
+    alike = [turn("candidate", "candidate", lengths=(9, 9)), turn("baseline", "baseline", lengths=(9, 9))] * 4
+    found = figures("pairwise", judgement([*longer, *alike, turn(failed=("candidate",))]))
+    assert found["r_w"] == ["0.1765"]  # (10 - 7) / 17
+    assert found["r_w, were both of one length"] == ["0.0000"]
+    by_length = [turn("candidate", "candidate", lengths=(9, 3)), turn("baseline", "baseline", lengths=(3, 9))]
+    found = figures("pairwise", judgement(by_length))
+    assert found["r_w, were both of one length"] == ["- (length decides)"]
+    assert "r_w, were both of one length" not in figures("pairwise", judgement([turn("tie", "tie")]))
+
+
 def test_runs_stand_side_by_side() -> None:
     once = judgement([turn("candidate")] * 1_200, "once", "theirs", "hosted (a/model)", protocol="paper")
     both = judgement([turn("tie", "tie")], "ours", "theirs", protocol="both_orders")

@@ -15,8 +15,9 @@ from thinkus.scoring.bounds import bounds
 from thinkus.scoring.divergence import Level, histogram, level_divergence, wasserstein
 from thinkus.scoring.endings import endings
 from thinkus.scoring.goals import disclosure
+from thinkus.scoring.length import Decided, held_at_zero
 from thinkus.scoring.likeness import Likeness, Richness, side_by_side
-from thinkus.scoring.wins import Counts, fold
+from thinkus.scoring.wins import Counts, Verdict, fold
 
 Figures = list[tuple[str, str]]
 """By name; an empty one says that it does not apply."""
@@ -72,6 +73,7 @@ def wins(rows: Sequence[JudgedTurn]) -> Figures:
         ("r_w", decimals(strict.rate)),
         ("r_w without the failed", decimals(strict.rate_without_failed)),
         ("r_w, were the invalid lost, won", _at_worst(strict) if strict.invalid else ""),
+        ("r_w, were both of one length", _of_one_length(turns)),
         ("turned with the order, so draws", number(turned) if in_both else ""),
         ("stood the swap", percent(value_of(order.surviving([duels]))) if in_both else ""),
         ("took the one shown first", percent(value_of(order.first_place([duels]))) if in_both else ""),
@@ -81,6 +83,25 @@ def wins(rows: Sequence[JudgedTurn]) -> Figures:
         ("control: the real text ties itself", _of(controls.ties, controls.itself)),
         ("control: it beats a stranger's", _of(controls.wins, controls.stranger)),
     ]
+
+
+def decided(turns: Sequence[JudgedTurn]) -> list[Decided]:
+    """With what they have to do with length."""
+    scores: dict[Verdict, int] = {"win": 1, "tie": 0, "loss": -1}
+    found = []
+    for turn in turns:
+        verdicts = set(turn.duel.verdicts)
+        if turn.lengths is not None and "invalid" not in verdicts:
+            score = scores[verdicts.pop()] if len(verdicts) == 1 else 0
+            found.append(Decided(score, *turn.lengths))
+    return found
+
+
+def _of_one_length(turns: Sequence[JudgedTurn]) -> str:
+    if not (own := decided(turns)):
+        return ""
+    held = held_at_zero([own])
+    return f"{UNDEFINED} ({held})" if isinstance(held, str) else decimals(value_of(held))
 
 
 def _of(count: int, whole: int) -> str:
@@ -214,7 +235,7 @@ def number(value: float) -> str:
 
 
 def decimals(value: float | None, digits: int = 4) -> str:
-    return UNDEFINED if value is None else f"{value:.{digits}f}"
+    return UNDEFINED if value is None else f"{value:z.{digits}f}"
 
 
 def percent(value: float | None) -> str:

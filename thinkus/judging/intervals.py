@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from thinkus.judging.ending import Left
-from thinkus.judging.figures import MEASURES, Figures, decimals, percent
+from thinkus.judging.figures import MEASURES, Figures, decided, decimals, percent
 from thinkus.judging.likeness import MeasuredConversation
 from thinkus.judging.online import BROKEN, JudgedDialogue
 from thinkus.judging.pairwise import JudgedTurn
 from thinkus.judging.terminal import RatedThought
 from thinkus.scoring import figures, order
 from thinkus.scoring.bootstrap import Figure, estimates
+from thinkus.scoring.length import held_at_zero
 from thinkus.scoring.likeness import Measured
 from thinkus.scoring.wins import Counts, fold
 
@@ -58,6 +59,9 @@ def of_wins(rows: Sequence[JudgedTurn]) -> dict[str, Sure]:
         "r_w": Sure(figures.win_rate([one.strict for one in folded])),
         "r_w without the failed": Sure(figures.win_rate([_without_failed(one.strict) for one in folded])),
     }
+    at_zero = held_at_zero([decided(own) for own in _by_conversation(turns)])
+    if not isinstance(at_zero, str):
+        sure["r_w, were both of one length"] = Sure(at_zero)
     if any(len(turn.verdicts) > 1 for turn in turns):
         sure["as halves: r_w"] = Sure(figures.win_rate([one.lenient for one in folded]))
         sure["stood the swap"] = Sure(order.surviving(held), percent)

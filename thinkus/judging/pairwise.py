@@ -33,6 +33,7 @@ from thinkus.runs import Input
 from thinkus.scoring.style import style
 from thinkus.scoring.wins import Duel
 from thinkus.scoring.wins import Verdict as Result
+from thinkus.scoring.words import words
 from thinkus.user.scene import Scenario, scenario_of, within_window
 
 TASK = "judge/pairwise"
@@ -119,6 +120,8 @@ class JudgedTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     """Both said the same, which no order can change: a draw, and nobody was asked."""
     control: Control | None = None
     """Not of the two runs: the real text as the candidate, against itself or against a stranger's."""
+    lengths: tuple[int, int] | None = None
+    """Of the candidate's and the baseline's utterance, in words; None where one failed."""
 
     @property
     def duel(self) -> Duel:
@@ -182,6 +185,7 @@ class Pairwise:
         row = JudgedTurn(pair.conversation.id, pair.turn, control=pair.control)
         if pair.failed:
             return Judged(replace(row, failed=pair.failed))
+        row = replace(row, lengths=tuple(len(words(pair.of(side) or "")) for side in SIDES))
         if pair.is_same:
             return Judged(replace(row, same=True))
         if self.endpoint.backend == "encoder":
