@@ -98,9 +98,8 @@ def bodies_of(root: Path) -> Iterator[dict[str, object]]:
     from thinkus.judging import pairwise
     from thinkus.llm import wire
 
-    asked_for = config(
-        "judge=openai_compatible", "judge.model=judge", "candidate=long-ours", "baseline=long-theirs"
-    )
+    at = ("judge=openai_compatible", "judge.model=judge", "judge.api_base=http://127.0.0.1/v1")
+    asked_for = config(*at, "candidate=long-ours", "baseline=long-theirs")
     task, judge = begun(pairwise, asked_for, root), asked_for.judge
     fixed = {"model": judge.model, **judge.sampling.model_dump()}
     for request in chain.from_iterable(map(task.requests, task.units())):
