@@ -61,6 +61,14 @@ def spoken_by(one: Conversation) -> list[str]:
     return [message.content for message in one.messages if message.role == "user"]
 
 
+def test_without_a_scenario_there_is_nothing_to_ask_about(tmp_path: Path) -> None:
+    bare = person("bare", "who am I", scenario="")
+    for who in ("ours", "theirs"):
+        replayed(tmp_path, who, [bare, *PEOPLE[:2]], lambda one, _turn: None if one.id == "bare" else "so")
+    chosen = [one.conversation.id for one in units(tmp_path, "controls=9") if one.control]
+    assert set(chosen) == {"p0", "p1"}
+
+
 def test_parts_share_them(tmp_path: Path) -> None:
     prepared(tmp_path)
     whole = units(tmp_path, "controls=5")

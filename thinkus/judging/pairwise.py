@@ -313,7 +313,8 @@ def pairs(candidate: Conversation, baseline: Conversation) -> Iterator[Pair]:
 
 def controls(every: Iterable[Pair], count: int) -> Iterator[Pair]:
     """Some turns, by a hash: the real text against itself, and against what somebody else said elsewhere."""
-    chosen = nsmallest(count, every, key=lambda pair: sha256(pair.item.encode()).digest())
+    known = (pair for pair in every if pair.scenario is not None)
+    chosen = nsmallest(count, known, key=lambda pair: sha256(pair.item.encode()).digest())
     for pair in chosen:
         yield pair._replace(candidate=pair.real, baseline=pair.real, control="itself")
     for place, pair in enumerate(chosen):
