@@ -40,9 +40,10 @@ def above(task: str, *ones: Judgement) -> str | None:
 
 
 def lines(task: str, *ones: Judgement) -> list[list[str]]:
-    """Cell by cell, without intervals; an empty one does not show."""
+    """Cell by cell, without intervals and what is said of them; an empty one does not show."""
     text = re.sub(r"(?m) ~?\[[^\]\n]*, [^\]\n]*\](?=  |$)", "", printed(task, *ones))
-    return [re.split(r" {2,}", line.strip()) for line in text.splitlines() if line.strip()]
+    told = [line.strip() for line in text.splitlines() if line.strip() and "no intervals" not in line]
+    return [re.split(r" {2,}", line) for line in told]
 
 
 def figures(task: str, *ones: Judgement) -> dict[str, list[str]]:

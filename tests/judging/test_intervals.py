@@ -1,10 +1,12 @@
 """Intervals are of the very figures that stand before them, and say what they are."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from tests.judging.printed import judgement, printed
 from thinkus.judging import figures, intervals
@@ -165,12 +167,15 @@ def test_what_they_are_is_said_below_and_when_not_to_lean_on_them() -> None:
 
 
 def test_where_bca_is_undefined_it_is_marked() -> None:
-    assert "~[" in printed("pairwise", judgement(rows(5)))
+    constant = [replace(turn, verdicts=turn.verdicts[:1] * 2) for turn in TURNS if turn.verdicts]
+    assert "stood the swap" in printed("pairwise", judgement(constant))
+    assert re.search(r"took the one shown first +50.00 ~\[", printed("pairwise", judgement(constant)))
     (line,) = [one for one in printed("pairwise", judgement(TURNS)).splitlines() if one.startswith("r_w  ")]
     assert "~" not in line
 
 
-def test_one_conversation_has_none() -> None:
-    told = printed("pairwise", judgement(rows(1)))
+def test_a_few_conversations_have_none() -> None:
+    told = printed("pairwise", judgement(rows(9)))
     assert "[" not in told
-    assert "bootstrap" not in told
+    assert "fewer than 10 conversations: no intervals" in told
+    assert "[" in printed("pairwise", judgement(rows(10)))

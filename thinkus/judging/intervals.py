@@ -16,6 +16,8 @@ from thinkus.scoring.likeness import Measured
 from thinkus.scoring.wins import Counts, fold
 
 SEED = 0
+FEWEST = 10
+"""Conversations; of fewer, resamples are too much alike to tell anything."""
 FEW = 60
 """Conversations; of fewer, intervals as these turn out too narrow."""
 Form = Callable[[float], str]
@@ -38,7 +40,7 @@ class Sure(NamedTuple):
 
 def with_intervals(printed: Figures, sure: Mapping[str, Sure]) -> Figures:
     """Those figures that have one, with it: as BCa has it, or with a ~ as the resamples lie, where BCa is undefined."""
-    if not sure:
+    if not sure or any(figure.conversations < FEWEST for figure, _ in sure.values()):
         return printed
     found = estimates({name: one.figure for name, one in sure.items()}, SEED)
     told = dict[str, str]()

@@ -13,7 +13,7 @@ from thinkus.errors import RunRefused
 from thinkus.judging import figures, intervals
 from thinkus.judging.figures import Figures
 from thinkus.judging.goals import NO_SCENARIO
-from thinkus.judging.intervals import FEW, with_intervals
+from thinkus.judging.intervals import FEW, FEWEST, with_intervals
 from thinkus.judging.published import CAPTION, PUBLISHED
 from thinkus.judging.terminal import NO_THOUGHT
 from thinkus.llm.engine import is_same_model
@@ -88,11 +88,17 @@ def tables(task: str, judgements: Sequence[Judgement]) -> Told:
 def _how_sure(task: str, judgements: Sequence[Judgement]) -> Told:
     """What the intervals are, and when not to lean on them."""
     counts = sorted({len({row.conversation for row in one.rows}) for one in judgements})
-    if task == "goals" or counts[-1] < 2:
+    if task == "goals":
         return
-    told = " or ".join(f"{count:,}" for count in counts)
-    yield f"[low, high]: 95 %, by a bootstrap over {told} conversations (BCa; ~ by percentile, where that is undefined)"
-    if counts[0] < FEW:
+    if counts[0] < FEWEST:
+        yield f"fewer than {FEWEST} conversations: no intervals"
+    if counts[-1] >= FEWEST:
+        told = " or ".join(f"{count:,}" for count in counts if count >= FEWEST)
+        yield (
+            f"[low, high]: 95 %, by a bootstrap over {told} conversations (BCa; ~ by percentile, where that is "
+            "undefined)"
+        )
+    if any(FEWEST <= count < FEW for count in counts):
         yield f"of fewer than {FEW} conversations such intervals turn out too narrow"
 
 
