@@ -273,6 +273,17 @@ def drop_midway(text: str = "the answer") -> Behaviour:
 # What they say ---------------------------------------------------------------------------------
 
 
+OF_THE_MOMENT = (
+    limited(0.05),
+    status(500, "on fire"),
+    drop(),
+    drop_midway(),
+    cut_json(),
+    raw(200, b"<html>busy</html>"),
+)
+"""What goes by when the same is asked again."""
+
+
 def completion(
     body: Body,
     text: str | None,

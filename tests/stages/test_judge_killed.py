@@ -12,8 +12,7 @@ from pathlib import Path
 
 from tests.judging.attacks import Seen
 from tests.judging.runs import replayed
-from tests.llm import misbehaving
-from tests.llm.misbehaving import Behaviour, Body, serving
+from tests.llm.misbehaving import OF_THE_MOMENT, Behaviour, Body, serving
 from tests.stages.judges import failures, judging, rows, words_of
 from tests.train.parts import annotated, conversations
 from thinkus.judging.pairwise import JudgedTurn
@@ -22,14 +21,6 @@ from thinkus.llm.store import NAME
 PEOPLE = 120
 CONCURRENCY = 16
 KILLED_AT = (150, 400)
-MISBEHAVIOURS = (
-    misbehaving.limited(0.05),
-    misbehaving.status(500, "on fire"),
-    misbehaving.drop(),
-    misbehaving.drop_midway(),
-    misbehaving.cut_json(),
-    misbehaving.raw(200, b"<html>busy</html>"),
-)
 
 
 def drawn(*parts: object) -> int:
@@ -72,7 +63,7 @@ def test_a_run_killed_twice_is_complete_and_nothing_is_judged_twice(workspace: P
         seen[asked] += 1
         chance = drawn("misbehaves", asked, seen[asked])
         if chance % 6 == 0 and seen[asked] < 3:
-            return MISBEHAVIOURS[chance // 6 % len(MISBEHAVIOURS)]
+            return OF_THE_MOMENT[chance // 6 % len(OF_THE_MOMENT)]
         answered[asked] += 1
         return None
 

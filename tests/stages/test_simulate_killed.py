@@ -9,8 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.llm import misbehaving
-from tests.llm.misbehaving import Behaviour, Body, serving
+from tests.llm.misbehaving import OF_THE_MOMENT, Behaviour, Body, serving
 from tests.stages.talkers import (
     Messages,
     asking,
@@ -31,14 +30,6 @@ DIALOGUES = 200
 CONCURRENCY = 16
 MOST_TURNS = 5
 KILLED_AT = (400, 1100)
-MISBEHAVIOURS = (
-    misbehaving.limited(0.05),
-    misbehaving.status(500, "on fire"),
-    misbehaving.drop(),
-    misbehaving.drop_midway(),
-    misbehaving.cut_json(),
-    misbehaving.raw(200, b"<html>busy</html>"),
-)
 
 
 def expected(conversation: Conversation) -> tuple[Messages, str]:
@@ -82,7 +73,7 @@ def test_200_dialogues_killed_twice_are_complete_and_none_is_doubled(workspace: 
         seen[asked] += 1
         chance = drawn("misbehaves", asked, seen[asked])
         if chance % 4 == 0 and seen[asked] < 3:
-            return MISBEHAVIOURS[chance // 4 % len(MISBEHAVIOURS)]
+            return OF_THE_MOMENT[chance // 4 % len(OF_THE_MOMENT)]
         answered[asked] += 1
         return None
 
