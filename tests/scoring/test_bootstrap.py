@@ -13,7 +13,6 @@ from thinkus.scoring.bootstrap import (
     Floats,
     OverPairs,
     Sums,
-    by_conversation,
     divided,
     estimate,
     estimates,
@@ -171,11 +170,3 @@ def test_the_standard_error_of_a_mean_is_the_textbooks() -> None:
     assert estimate(figure, SEED, 4000).error == pytest.approx(values.std() / np.sqrt(200), rel=0.04)
     (weights,) = resampled(200, SEED, 5)
     assert estimate(figure, SEED, 5).error == pytest.approx(np.std(figure.under(weights), ddof=1))
-
-
-def test_turns_are_summed_for_their_conversation() -> None:
-    turns = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
-    summed = by_conversation(turns, ["b", "a", "b"], ["a", "b", "silent"])
-    assert summed.tolist() == [[2, 20], [5, 50], [0, 0]]
-    with pytest.raises(KeyError):
-        by_conversation(turns, ["a", "b", "c"], ["a", "b"])

@@ -77,14 +77,14 @@ def test_each_kind_of_duel_is_counted_as_by_hand() -> None:
 
 def test_without_the_failed_ones_only_what_was_judged_is_left() -> None:
     counted, judged = fold(ONE_OF_EACH), fold(duel for duel in ONE_OF_EACH if duel.verdicts)
-    assert counted.strict.rate_without_failed == judged.strict.rate == 1 / 3
-    assert counted.lenient.rate_without_failed == judged.lenient.rate == (2 - 0.5) / 3
+    assert counted.strict.without_failed.rate == judged.strict.rate == 1 / 3
+    assert counted.lenient.without_failed.rate == judged.lenient.rate == (2 - 0.5) / 3
 
 
 def test_who_fails_at_every_turn_loses_every_turn() -> None:
     strict = fold([Duel(candidate_failed=True)] * 3).strict
     assert strict.rate == -1
-    assert strict.rate_without_failed is None, "nothing is left to judge by"
+    assert strict.without_failed.rate is None, "nothing is left to judge by"
 
 
 def test_where_nothing_could_be_read_there_is_no_rate() -> None:
@@ -120,7 +120,7 @@ def test_both_counts_are_of_all_the_duels(some: list[Duel]) -> None:
     for counts in (counted.strict, counted.lenient):
         assert counts.wins + counts.losses + counts.ties + counts.invalid == len(some)
         assert counts.rate is None or -1 <= counts.rate <= 1
-        assert counts.rate_without_failed is None or -1 <= counts.rate_without_failed <= 1
+        assert counts.without_failed.rate is None or -1 <= counts.without_failed.rate <= 1
     assert counted.lenient.ties <= counted.strict.ties
     assert (counted.strict == counted.lenient) == (counted.turned == 0)
 

@@ -108,7 +108,7 @@ def test_planted_verdicts_come_out_as_planted(
     }
     told = capsys.readouterr().out
     assert f"{strict.rate:.4f}" in told
-    assert f"{strict.rate_without_failed:.4f}" in told
+    assert f"{strict.without_failed.rate:.4f}" in told
     stood = 1 - turned / (planned.total() - failed - strict.invalid)
     assert f"stood the swap {100 * stood:.2f} [" in " ".join(told.split())
     assert f"a bootstrap over {TEST} conversations" in " ".join(told.split())

@@ -71,7 +71,7 @@ def wins(rows: Sequence[JudgedTurn]) -> Figures:
         ("failed, of those it is held against", number(strict.baseline_failed + strict.both_failed)),
         ("invalid", number(strict.invalid)),
         ("r_w", decimals(strict.rate)),
-        ("r_w without the failed", decimals(strict.rate_without_failed)),
+        ("r_w without the failed", decimals(strict.without_failed.rate)),
         ("r_w, were the invalid lost, won", _at_worst(strict) if strict.invalid else ""),
         ("r_w, were both of one length", _of_one_length(turns)),
         ("turned with the order, so draws", number(turned) if in_both else ""),
@@ -109,7 +109,7 @@ def _of(count: int, whole: int) -> str:
 
 
 def _at_worst(counts: Counts) -> str:
-    lowest, highest, _ = bounds(counts)
+    lowest, highest = bounds(counts)
     return f"{decimals(lowest)}, {decimals(highest)}"
 
 

@@ -13,7 +13,7 @@ from thinkus.scoring import figures, order
 from thinkus.scoring.bootstrap import Figure, estimates
 from thinkus.scoring.length import held_at_zero
 from thinkus.scoring.likeness import Measured
-from thinkus.scoring.wins import Counts, fold
+from thinkus.scoring.wins import fold
 
 SEED = 0
 FEWEST = 10
@@ -59,7 +59,7 @@ def of_wins(rows: Sequence[JudgedTurn]) -> dict[str, Sure]:
     folded = [fold(duels) for duels in held]
     sure = {
         "r_w": Sure(figures.win_rate([one.strict for one in folded])),
-        "r_w without the failed": Sure(figures.win_rate([_without_failed(one.strict) for one in folded])),
+        "r_w without the failed": Sure(figures.win_rate([one.strict.without_failed for one in folded])),
     }
     at_zero = held_at_zero([decided(own) for own in _by_conversation(turns)])
     if not isinstance(at_zero, str):
@@ -167,14 +167,6 @@ def _by_conversation(rows: Iterable[Any]) -> list[list[Any]]:
     for row in rows:
         held.setdefault(row.conversation, []).append(row)
     return list(held.values())
-
-
-def _without_failed(counts: Counts) -> Counts:
-    return counts._replace(
-        wins=counts.wins - counts.baseline_failed,
-        losses=counts.losses - counts.candidate_failed,
-        ties=counts.ties - counts.both_failed,
-    )
 
 
 def _one(value: float) -> str:

@@ -6,7 +6,7 @@ by one subtraction.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from statistics import NormalDist
 from typing import Literal, NamedTuple, Protocol
 
@@ -153,14 +153,6 @@ def resampled(conversations: int, seed: int, resamples: int) -> Iterator[Floats]
         drawn += conversations * np.arange(rows)[:, None]
         times = np.bincount(drawn.ravel(), minlength=drawn.size)
         yield times.reshape(drawn.shape).astype(np.float64)
-
-
-def by_conversation(rows: Floats, held_in: Sequence[str], conversations: Sequence[str]) -> Floats:
-    """Rows of turns, summed for each conversation; 0 where it has none."""
-    place = {conversation: at for at, conversation in enumerate(conversations)}
-    summed = np.zeros((len(conversations), rows.shape[1]))
-    np.add.at(summed, [place[conversation] for conversation in held_in], rows)
-    return summed
 
 
 def divided(one: Floats, other: Floats) -> Floats:

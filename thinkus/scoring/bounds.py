@@ -12,8 +12,6 @@ class Bounds(NamedTuple):
     """Were all that could not be read lost."""
     highest: float | None
     """Were they all won."""
-    as_ties: float | None
-    """The strict count: neither won nor lost, and yet there."""
 
 
 def bounds(counts: Counts) -> Bounds:
@@ -21,5 +19,4 @@ def bounds(counts: Counts) -> Bounds:
     return Bounds(
         Counts(counts.wins, counts.losses + invalid, counts.ties).rate,
         Counts(counts.wins + invalid, counts.losses, counts.ties).rate,
-        Counts(counts.wins, counts.losses, counts.ties + invalid).rate,
     )

@@ -38,10 +38,10 @@ class Counts(NamedTuple):
         return _rate(self.wins, self.losses, self.ties)
 
     @property
-    def rate_without_failed(self) -> float | None:
-        """r_w of the turns at which both said something: how good the words are, apart from how many came."""
+    def without_failed(self) -> "Counts":
+        """Of the turns at which both said something: how good the words are, apart from how many came."""
         wins, losses = self.wins - self.baseline_failed, self.losses - self.candidate_failed
-        return _rate(wins, losses, self.ties - self.both_failed)
+        return Counts(wins, losses, self.ties - self.both_failed, self.invalid)
 
 
 class Folded(NamedTuple):
