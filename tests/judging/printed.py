@@ -7,10 +7,12 @@ from itertools import takewhile
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from thinkus.judging.judgement import Judgement
+from thinkus.judging.lines import Lines
 from thinkus.judging.published import CAPTION
-from thinkus.judging.tables import Judgement, tables
+from thinkus.judging.showing import print_whole
+from thinkus.judging.tables import tables
 
 
 def judgement(
@@ -20,23 +22,22 @@ def judgement(
     judge: str = "a judge",
     **facts: str,
 ) -> Judgement:
-    return Judgement(candidate, judge, facts, against, rows)
+    return Judgement("", candidate, judge, facts, against, rows)
 
 
 def printed(task: str, *ones: Judgement) -> str:
     console = Console(width=200, file=StringIO(), highlight=False, markup=False)
-    for told in tables(task, ones):
-        console.print(told)
+    for told in tables([one._replace(task=task) for one in ones]):
+        print_whole(told, console)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
 
-def above(task: str, *ones: Judgement) -> str | None:
+def above(task: str, *ones: Judgement) -> str:
     """What is said of all columns; a narrow table has it in several lines."""
-    table = next(tables(task, ones))
-    assert isinstance(table, Table)
-    assert table.title is None or isinstance(table.title, str)
-    return table.title
+    table = next(tables([one._replace(task=task) for one in ones]))
+    assert isinstance(table, Lines)
+    return table.above
 
 
 def lines(task: str, *ones: Judgement) -> list[list[str]]:

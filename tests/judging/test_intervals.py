@@ -14,6 +14,7 @@ from thinkus.judging.ending import Left
 from thinkus.judging.figures import Figures
 from thinkus.judging.intervals import Sure, with_intervals
 from thinkus.judging.likeness import MeasuredConversation
+from thinkus.judging.lines import Cell
 from thinkus.judging.online import JudgedDialogue, Verdict
 from thinkus.judging.pairwise import JudgedTurn
 from thinkus.judging.pairwise import Verdict as Ruled
@@ -124,10 +125,11 @@ def test_it_holds_its_figure_and_follows_it(name: str) -> None:
     for (figure, value), (same, told) in zip(shown, with_intervals(shown, sure), strict=True):
         assert figure == same
         if figure not in sure:
-            assert told == value
+            assert told == Cell(value)
             continue
-        assert told.startswith(f"{value} ")
-        low, high = (float(end.rstrip("%")) for end in told.rpartition("[")[2].rstrip("]").split(", "))
+        assert told.value == value
+        assert told.interval is not None
+        low, high = (float(end.rstrip("%")) for end in told.interval)
         assert low <= float(value.rstrip("%")) <= high
         assert low < high
 

@@ -16,10 +16,12 @@ from tests.judging.runs import live, replayed
 from tests.test_runs import manifest
 from thinkus.judging import online, pairwise
 from thinkus.judging.goals import Goals
+from thinkus.judging.judgement import Judgement
 from thinkus.judging.online import JudgedDialogue
 from thinkus.judging.online import Verdict as Score
 from thinkus.judging.pairwise import JudgedTurn, Verdict
-from thinkus.judging.tables import Judgement, tables
+from thinkus.judging.showing import print_whole
+from thinkus.judging.tables import tables
 from thinkus.judging.task import Way
 from thinkus.judging.terminal import NO_THOUGHT, RatedThought
 from thinkus.runs import InputFacts, load_manifest
@@ -32,7 +34,7 @@ def made(way: Way, root: Path, *words: str, **made_from: Any) -> Judgement:
     """As it comes of a finished run of judge over these."""
     asked_for = config(*words)
     read = {role: InputFacts(one.read, one.identity) for role, one in way.inputs(asked_for, root).items()}
-    its = load_manifest(finished(root, "judge/it", [], inputs=read, **made_from))
+    its = load_manifest(finished(root, "judge/it", [], inputs=read, **({"task": asked_for.task} | made_from)))
     assert its is not None
     return Judgement.of(its, [TURN], 0.9, 0.9)
 
@@ -46,12 +48,12 @@ def test_a_run_is_named_by_what_it_read() -> None:
         "candidate": InputFacts("~/outputs/simulate/ours", "x"),
         "baseline": InputFacts("outputs/simulate/theirs", "y"),
     }
-    made_from = {"judge.name": "hosted", "judge.model": "a/model", "protocol": "paper"}
+    made_from = {"task": "pairwise", "judge.name": "hosted", "judge.model": "a/model", "protocol": "paper"}
     one = Judgement.of(replace(manifest(**made_from), inputs=facts), [1], 0.9, 0.9)
     told = {"protocol": "paper", "judge.model": "a/model"}
-    assert one == Judgement("ours", "hosted (a/model)", told, "theirs", [1], 0.9, 0.9)
+    assert one == Judgement("pairwise", "ours", "hosted (a/model)", told, "theirs", [1], 0.9, 0.9)
     bare = Judgement.of(
-        replace(manifest(), inputs={"eval": InputFacts("annotate/sample", "x")}), [], 0.9, 0.9
+        replace(manifest(task="goals"), inputs={"eval": InputFacts("annotate/sample", "x")}), [], 0.9, 0.9
     )
     assert (bare.candidate, bare.judge, bare.against) == ("sample", "", None)
     assert set(bare.facts.values()) == {""}
@@ -86,7 +88,7 @@ def test_all_facts_stand_in_the_line_above_in_their_order() -> None:
     assert above("pairwise", judgement([TURN], "ours", "theirs", **facts)) == (
         "against theirs; judge a judge; protocol paper; method prompt; decode free"
     )
-    assert above("pairwise", judgement([TURN], judge="")) is None
+    assert above("pairwise", judgement([TURN], judge="")) == ""
 
 
 @pytest.mark.parametrize("fact", ["against", "judge", "protocol", "method", "decode"])
@@ -114,8 +116,8 @@ def test_no_column_is_folded_however_many_there_are() -> None:
     heights = set()
     for width in (60, 100, 250, 2_000):
         console = Console(width=width, file=StringIO())
-        for told in tables("pairwise", ones):
-            console.print(told)
+        for told in tables([one._replace(task="pairwise") for one in ones]):
+            print_whole(told, console)
         assert isinstance(console.file, StringIO)
         heights.add(len([line for line in console.file.getvalue().splitlines() if line.strip()]))
     assert len(heights) == 1

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from thinkus.judging.ending import Left
 from thinkus.judging.figures import MEASURES, Figures, decided, decimals, percent
 from thinkus.judging.likeness import MeasuredConversation
+from thinkus.judging.lines import Cell
 from thinkus.judging.online import BROKEN, JudgedDialogue
 from thinkus.judging.pairwise import JudgedTurn
 from thinkus.judging.terminal import RatedThought
@@ -38,17 +39,20 @@ class Sure(NamedTuple):
     form: Form = decimals
 
 
-def with_intervals(printed: Figures, sure: Mapping[str, Sure]) -> Figures:
-    """Those figures that have one, with it: as BCa has it, or with a ~ as the resamples lie, where BCa is undefined."""
+def with_intervals(printed: Figures, sure: Mapping[str, Sure]) -> list[tuple[str, Cell]]:
+    """Those figures that have one, with it."""
     if not sure or any(figure.conversations < FEWEST for figure, _ in sure.values()):
-        return printed
+        return [(name, Cell(value)) for name, value in printed]
     found = estimates({name: one.figure for name, one in sure.items()}, SEED)
-    told = dict[str, str]()
-    for name, (_, form) in sure.items():
-        if (interval := found[name].interval) is not None:
-            mark = "~" if interval.method == "percentile" else ""
-            told[name] = f" {mark}[{form(interval.low)}, {form(interval.high)}]"
-    return [(name, value + told.get(name, "")) for name, value in printed]
+    told = []
+    for name, value in printed:
+        interval = found[name].interval if name in sure else None
+        if interval is None:
+            told.append((name, Cell(value)))
+        else:
+            ends = sure[name].form(interval.low), sure[name].form(interval.high)
+            told.append((name, Cell(value, ends, interval.method == "percentile")))
+    return told
 
 
 def of_wins(rows: Sequence[JudgedTurn]) -> dict[str, Sure]:

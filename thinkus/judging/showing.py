@@ -2,9 +2,11 @@
 
 import msgspec
 from rich.console import Console
+from rich.measure import Measurement
 from rich.text import Text
 
 from thinkus.judging.fences import parts_of
+from thinkus.judging.lines import Lines
 from thinkus.llm.exchange import Outcome, Request
 from thinkus.llm.forms import Near, Odds
 from thinkus.terminal import beside, headline, plain, turn, wrapped
@@ -36,3 +38,14 @@ def show_row(row: msgspec.Struct, console: Console) -> None:
 def _print(who: str, words: str, console: Console) -> None:
     for line in turn(who, words, console, most_lines=MOST_LINES):
         console.print(line)
+
+
+def print_whole(told: Lines | str, console: Console) -> None:
+    """No figure is folded, however narrow the window."""
+    if isinstance(told, str):
+        console.print(told)
+        return
+    window, table = console.width, told.as_table
+    console.width = max(window, Measurement.get(console, console.options.update(width=1000), table).maximum)
+    console.print(table)
+    console.width = window

@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 
 from thinkus.config import JudgeConfig
 from thinkus.console import bar, say
 from thinkus.errors import ThinkusError
 from thinkus.gathered import Gathered, gathered
 from thinkus.judging import ending, goals, likeness, online, pairwise, terminal
+from thinkus.judging.judgement import Judgement
 from thinkus.judging.outlook import outlook
-from thinkus.judging.showing import show_question, show_row
-from thinkus.judging.tables import Judgement, tables
+from thinkus.judging.showing import print_whole, show_question, show_row
+from thinkus.judging.tables import tables
 from thinkus.judging.task import Ask, Judged, Task, Way
 from thinkus.llm.crowd import each
 from thinkus.llm.engine import Engine
@@ -91,22 +90,10 @@ def show_results(finished: Sequence[tuple[Path, JudgeConfig]]) -> None:
             Judgement.of(manifest, rows, config.control_ties, config.control_wins)
         )
     console = Console(highlight=False, markup=False)
-    for task, ones in judgements.items():
+    for ones in judgements.values():
         console.print()
-        for told in tables(task, ones):
-            _print_whole(told, console)
-
-
-def _print_whole(told: Table | str, console: Console) -> None:
-    """No figure is folded, however narrow the window."""
-    window = console.width
-    console.width = (
-        max(window, Measurement.get(console, console.options.update(width=1000), told).maximum)
-        if isinstance(told, Table)
-        else window
-    )
-    console.print(told)
-    console.width = window
+        for told in tables(ones):
+            print_whole(told, console)
 
 
 async def _preview(config: JudgeConfig, run: Run, count: int, console: Console) -> None:
