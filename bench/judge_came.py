@@ -14,13 +14,13 @@ from judge_plan import OURS, THEIRS, Protocol
 from judge_planted import BEST_FIRST, Figures, mean
 
 from thinkus.judging.figures import MEASURES
+from thinkus.judging.ways import WAYS
 from thinkus.records import Failure, read_records
 from thinkus.scoring import divergence
 from thinkus.scoring.endings import endings
 from thinkus.scoring.goals import disclosure
 from thinkus.scoring.likeness import Likeness, side_by_side
 from thinkus.scoring.wins import fold
-from thinkus.stages.judge import WAYS
 
 
 class Line(NamedTuple):

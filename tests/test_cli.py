@@ -65,14 +65,6 @@ def test_a_failed_job_of_a_sweep_hides_no_other(thinkus: Thinkus, workspace: Pat
     assert (workspace / "outputs" / "prepare" / "sample-test_8" / "records.jsonl").exists()
 
 
-def test_a_stage_that_is_not_built_says_so_in_one_line(thinkus: Thinkus, workspace: Path) -> None:
-    finished = thinkus("report")
-    assert finished.returncode == 2
-    assert finished.stderr.startswith("report: this stage is not built yet")
-    assert finished.stderr.count("\n") == 1
-    assert not (workspace / "outputs").exists()
-
-
 def test_show_and_dry_run_write_nothing(thinkus: Thinkus, workspace: Path) -> None:
     shown = thinkus("prepare", "data=sample", "--show")
     planned = thinkus("prepare", "data=sample", "--dry-run")

@@ -42,9 +42,8 @@ def one_input(config: Any, root: Path) -> dict[str, Input]:
 
 
 @pytest.fixture(autouse=True)
-def _annotate_is_built(monkeypatch: pytest.MonkeyPatch, workspace: Path) -> None:
+def _annotate_is_ours(monkeypatch: pytest.MonkeyPatch, workspace: Path) -> None:
     stage = SimpleNamespace(inputs=one_input, prompts=no_prompts, run=write_own_items)
-    monkeypatch.setattr(stages, "is_built", lambda name: True)
     monkeypatch.setattr(stages, "load", lambda name: stage)
 
 

@@ -19,6 +19,9 @@ HUMAN = "human.json"
 """What people said of a run's results."""
 SHEET = "human-sheet.csv"
 SHEET_PAGE = "human-sheet.html"
+REPORT = "report.md"
+FIGURES_CSV = "figures.csv"
+DIFFERENCES_CSV = "differences.csv"
 CHECKPOINTS = "checkpoints"
 TRAINING = "training"
 """Samples and logs, made anew each time; what is dear of a training lies in its checkpoints."""
@@ -28,6 +31,9 @@ RESULTS = (
     "records.jsonl",
     "failures.jsonl",
     "metrics.jsonl",
+    REPORT,
+    FIGURES_CSV,
+    DIFFERENCES_CSV,
     "model",
     CHECKPOINTS,
     TRAINING,

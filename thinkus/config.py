@@ -338,4 +338,4 @@ class JudgeConfig(StageConfig):
 class ReportConfig(StageConfig):
     default_name = "report"
 
-    input: Indifferent[str | None]
+    input: Indifferent[str | list[str] | None]

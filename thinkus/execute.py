@@ -21,6 +21,7 @@ from thinkus.runs import (
     Manifest,
     claimed,
     is_finished,
+    load_manifest,
     make_writable,
     now,
 )
@@ -77,8 +78,16 @@ def execute(stage: str, config: StageConfig, name: str, config_yaml: str, *, red
 def _whole(task: Task) -> Done:
     if not task.redo and not (task.directory / MANIFEST).exists():
         check_parts(task.directory, None, task.fresh)
+    if _is_outdated(task.stage, task.directory, task.fresh):
+        task = task._replace(redo=True)
     made = _carried_out(task, task.directory)
     return Done(task.directory, "is done" if made else "is already done")
+
+
+def _is_outdated(stage: str, directory: Path, fresh: Manifest) -> bool:
+    """What a stage that only reads had made of something else is no result to be kept."""
+    there = load_manifest(directory) if getattr(stages.load(stage), "ONLY_READS", False) else None
+    return there is not None and there.identity != fresh.identity
 
 
 def _refuse_redo_of_a_part(directory: Path, *, redo: bool) -> None:
@@ -175,7 +184,9 @@ def plan(stage: str, config: StageConfig, name: str) -> list[str]:
     inputs = work.inputs(config, directory.parent.parent)
     fresh = _manifest(stage, name, config, inputs, work.prompts(config))
     reads = [f"reads {read.read} ({read.description})" for read in inputs.values()]
-    return [*reads, *work.plan(config, directory.parent.parent), _outlook(directory, fresh)]
+    outdated = _is_outdated(stage, directory, fresh)
+    outlook = f"writes {directory} anew" if outdated else _outlook(directory, fresh)
+    return [*reads, *work.plan(config, directory.parent.parent), outlook]
 
 
 def _outlook(directory: Path, fresh: Manifest) -> str:

@@ -23,7 +23,6 @@ def show(stage: str, words: Sequence[str], *, sweep: bool) -> None:
 
 def dry_run(stage: str, words: Sequence[str], *, sweep: bool) -> None:
     jobs = compose.jobs(stage, words, sweep=sweep)
-    _check_built(stage, jobs)
     for job in jobs:
         print(f"{stage} {job.name}:")
         for line in plan(stage, job.config, job.name):
@@ -32,14 +31,12 @@ def dry_run(stage: str, words: Sequence[str], *, sweep: bool) -> None:
 
 def preview(stage: str, words: Sequence[str], count: int, *, sweep: bool) -> None:
     jobs = compose.jobs(stage, words, sweep=sweep)
-    _check_built(stage, jobs)
     for job in jobs:
         previewed(stage, job.config, job.name, job.yaml, count)
 
 
 def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool, human_sheet: int = 0) -> None:
     jobs = compose.jobs(stage, words, sweep=sweep)
-    _check_built(stage, jobs)
     if jobs[0].config.cluster.name == "slurm":
         from thinkus.slurm.submit import submit
 
@@ -65,14 +62,6 @@ def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool, human_sh
     _show_results(stage, made)
     if failed:
         raise ThinkusError(f"{len(failed)} of {len(jobs)} jobs failed, as said above: {', '.join(failed)}")
-
-
-def _check_built(stage: str, jobs: Sequence[Job]) -> None:
-    if not stages.is_built(stage):
-        runs = ", ".join(str(run_directory(stage, job.config, job.name)) for job in jobs)
-        raise ThinkusError(
-            f"{stage}: this stage is not built yet, so there will be no {runs}; README.md says what is there"
-        )
 
 
 def _carry_out(stage: str, job: Job, *, redo: bool) -> Path:

@@ -111,11 +111,9 @@ class Run:
     def finish(self) -> None:
         """All outputs are in place: say so, as the last thing of all."""
         self._claim.check()
-        made = [
-            self.directory / "config.yaml",
-            *self.directory.glob("*.jsonl"),
-            *self.directory.glob("model/*"),
-        ]
+        results = entries(self.directory, Kind.RESULT)
+        made = [file for file in results if file.is_file() and file.name != MANIFEST]
+        made += self.directory.glob("model/*")
         files = {str(file.relative_to(self.directory)): _facts(file) for file in sorted(made)}
         self._save(status="done", counts=self.counts, usage=self.usage, files=files, ended=now())
         belongings.remove_passing(self.directory)

@@ -9,10 +9,10 @@ from typing import Any
 from tests.judging.attacks import Seen
 from tests.llm import misbehaving
 from tests.llm.misbehaving import Behave, Behaviour, Body, Server
+from thinkus.judging.ways import WAYS
 from thinkus.launch import start
 from thinkus.llm.exchange import Request
 from thinkus.records import Failure, Message, read_records
-from thinkus.stages.judge import WAYS
 
 Rule = Callable[[Seen], int | str]
 """Which of the options, by its place; or words of the judge's own."""

@@ -1,6 +1,7 @@
 """judge, with a real server: what is asked, what is counted, what is refused."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -164,9 +165,10 @@ def test_several_judges_are_laid_side_by_side(
     with serving(judging(by_plan)) as server:
         start("judge", [*words, f"judge.api_base={server.url}"], sweep=True, redo=False)
     told = capsys.readouterr().out
-    assert told.count("closer to the person?") == 1
+    assert len(re.findall(r"^closer to the person", told, re.MULTILINE)) == 1
     assert "(one)" in told
     assert "(other)" in told
+    assert re.search(r"^Cohen's kappa +1\.0000", told, re.MULTILINE), "both say the same"
 
 
 def test_parts_together_are_the_whole(planned: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,13 +88,11 @@ def wins(rows: Sequence[JudgedTurn]) -> Figures:
 def decided(turns: Sequence[JudgedTurn]) -> list[Decided]:
     """With what they have to do with length."""
     scores: dict[Verdict, int] = {"win": 1, "tie": 0, "loss": -1}
-    found = []
-    for turn in turns:
-        verdicts = set(turn.duel.verdicts)
-        if turn.lengths is not None and "invalid" not in verdicts:
-            score = scores[verdicts.pop()] if len(verdicts) == 1 else 0
-            found.append(Decided(score, *turn.lengths))
-    return found
+    return [
+        Decided(scores[verdict], *turn.lengths)
+        for turn in turns
+        if turn.lengths is not None and (verdict := turn.duel.counts_as) is not None
+    ]
 
 
 def _of_one_length(turns: Sequence[JudgedTurn]) -> str:

@@ -3,6 +3,7 @@
 import msgspec
 from rich.console import Console
 from rich.measure import Measurement
+from rich.table import Table
 from rich.text import Text
 
 from thinkus.judging.fences import parts_of
@@ -40,12 +41,12 @@ def _print(who: str, words: str, console: Console) -> None:
         console.print(line)
 
 
-def print_whole(told: Lines | str, console: Console) -> None:
+def print_whole(told: Lines | Table | str, console: Console) -> None:
     """No figure is folded, however narrow the window."""
     if isinstance(told, str):
         console.print(told)
         return
-    window, table = console.width, told.as_table
+    window, table = console.width, told.as_table if isinstance(told, Lines) else told
     console.width = max(window, Measurement.get(console, console.options.update(width=1000), table).maximum)
     console.print(table)
     console.width = window

@@ -16,6 +16,14 @@ class Duel(NamedTuple):
     candidate_failed: bool = False
     baseline_failed: bool = False
 
+    @property
+    def counts_as(self) -> Verdict | None:
+        """In the strict count, what turned with the order is a tie; None where nobody said what can be read."""
+        said = set(self.verdicts)
+        if not said or "invalid" in said:
+            return None
+        return said.pop() if len(said) == 1 else "tie"
+
 
 class Counts(NamedTuple):
     """Halves are possible where both orders count on their own."""

@@ -6,7 +6,6 @@ which words are sent, `plan` what would be done, and `run` does it.
 
 import importlib
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -21,10 +20,6 @@ class Stage(Protocol):
     def plan(self, config: Any, root: Path) -> list[str]: ...
 
     def run(self, config: Any, run: Run) -> None: ...
-
-
-def is_built(stage: str) -> bool:
-    return find_spec(f"thinkus.stages.{stage}") is not None
 
 
 def load(stage: str) -> Stage:

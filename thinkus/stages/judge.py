@@ -19,12 +19,13 @@ from thinkus.config import JudgeConfig
 from thinkus.console import bar, say
 from thinkus.errors import ThinkusError
 from thinkus.gathered import Gathered, gathered
-from thinkus.judging import ending, goals, likeness, online, pairwise, terminal
+from thinkus.judging.agreement import between_judges
 from thinkus.judging.judgement import Judgement
 from thinkus.judging.outlook import outlook
 from thinkus.judging.showing import print_whole, show_question, show_row
 from thinkus.judging.tables import tables
-from thinkus.judging.task import Ask, Judged, Task, Way
+from thinkus.judging.task import Ask, Judged, Task
+from thinkus.judging.ways import WAYS
 from thinkus.llm.crowd import each
 from thinkus.llm.engine import Engine
 from thinkus.llm.exchange import OF_THE_ANSWER, Kind, Outcome, Request
@@ -33,14 +34,6 @@ from thinkus.paths import expanded
 from thinkus.records import read_records
 from thinkus.runs import Input, Run, load_manifest, named_run, run_reference
 
-WAYS: dict[str, Way] = {
-    "pairwise": pairwise,
-    "terminal": terminal,
-    "goals": goals,
-    "online": online,
-    "ending": ending,
-    "likeness": likeness,
-}
 RECORDS = "records.jsonl"
 AT_ONCE = 1
 """Where nobody is asked."""
@@ -92,7 +85,7 @@ def show_results(finished: Sequence[tuple[Path, JudgeConfig]]) -> None:
     console = Console(highlight=False, markup=False)
     for ones in judgements.values():
         console.print()
-        for told in tables(ones):
+        for told in (*tables(ones), *between_judges(ones)):
             print_whole(told, console)
 
 

@@ -1,0 +1,125 @@
+"""Several judges of the same: how far they agree, and how far beyond what chance would have them agree."""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from thinkus.judging.figures import MEASURES, Figures, decimals, number, percent
+from thinkus.judging.intervals import Sure, with_intervals
+from thinkus.judging.judgement import Judgement
+from thinkus.judging.lines import Column, Lines, lined_up
+from thinkus.judging.online import Measure
+from thinkus.scoring.agreement import (
+    VERDICTS,
+    Rated,
+    base_rate,
+    cohens_kappa,
+    fleiss_kappa,
+    ordinal_alpha,
+    raw_agreement,
+)
+from thinkus.scoring.bootstrap import value_of
+from thinkus.scoring.divergence import LEVELS
+
+Item = tuple[Hashable, str | None]
+"""What was asked about, and the answer; None where that cannot be read."""
+Labels = dict[str, dict[Hashable, str | None]]
+"""By conversation, and by what was asked about in it."""
+_OF_THE_SAME = ("candidate", "against", "corpus")
+
+
+class _Question(NamedTuple):
+    name: str
+    labels: Sequence[str]
+    of: Callable[[Any], Iterator[Item]]
+    """Of a row."""
+    is_ordered: bool
+    """One label is nearer to some than to others."""
+
+
+def between_judges(judgements: Sequence[Judgement]) -> Iterator[Lines]:
+    """Of one task: wherever more than one judged the same, a column for each candidate."""
+    same: dict[tuple[object, ...], dict[str, Judgement]] = {}
+    for one in judgements:
+        same.setdefault(tuple(getattr(one, key) for key in _OF_THE_SAME), {})[one.judge] = one
+    by_judges: dict[tuple[str, ...], list[dict[str, Judgement]]] = {}
+    for ones in same.values():
+        if len(ones) > 1:
+            by_judges.setdefault(tuple(sorted(ones)), []).append(ones)
+    for judges, held in by_judges.items():
+        for question in _QUESTIONS.get(judgements[0].task, ()):
+            columns = [_column(question, [ones[judge] for judge in judges]) for ones in held]
+            yield lined_up(f"how far judges agree: {question.name}", columns)
+
+
+def _column(question: _Question, ones: Sequence[Judgement]) -> Column:
+    rated = _rated([_labels(one, question) for one in ones])
+    names, labels = [one.judge for one in ones], question.labels
+    sure = {"the same answer": Sure(raw_agreement(rated, labels), percent)}
+    if len(ones) > 2:
+        sure["Fleiss' kappa"] = Sure(fleiss_kappa(rated, labels))
+    for one, other in combinations(range(len(ones)), 2):
+        told = f"Cohen's kappa, {names[one]} and {names[other]}" if len(ones) > 2 else "Cohen's kappa"
+        two = [[(item[one], item[other]) for item in items] for items in rated]
+        sure[told] = Sure(cohens_kappa(two, labels))
+    if question.is_ordered:
+        sure["ordinal alpha"] = Sure(ordinal_alpha(rated, labels))
+    shown: Figures = [("asked about", number(sum(map(len, rated))))]
+    for at, name in enumerate(names):
+        rates = ", ".join(
+            f"{label.replace('_', ' ')} {percent(value_of(base_rate(rated, at, label)))}" for label in labels
+        )
+        unread = sum(item[at] is None for items in rated for item in items)
+        shown += [(f"{name} says", rates), (f"{name} cannot be read", number(unread) if unread else "")]
+    for name, (figure, form) in sure.items():
+        value = value_of(figure)
+        shown.append((name, decimals(None) if value is None else form(value)))
+    against = [("against", ones[0].against or "")]
+    return Column(ones[0].candidate, against, with_intervals(shown, sure))
+
+
+def _labels(one: Judgement, question: _Question) -> Labels:
+    found: Labels = {}
+    for row in one.rows:
+        found.setdefault(row.conversation, {}).update(question.of(row))
+    return found
+
+
+def _rated(judges: Sequence[Labels]) -> Rated:
+    """What all of them were asked about, item by item."""
+    shared = [conversation for conversation in judges[0] if all(conversation in own for own in judges)]
+    return [
+        [
+            tuple(own[conversation][item] for own in judges)
+            for item in judges[0][conversation]
+            if all(item in own[conversation] for own in judges)
+        ]
+        for conversation in shared
+    ]
+
+
+def _verdict(row: Any) -> Iterator[Item]:
+    """Of a turn that somebody was asked about, as it counts."""
+    if row.control is None and row.verdicts:
+        yield row.turn, row.duel.counts_as
+
+
+def _level(row: Any) -> Iterator[Item]:
+    yield row.whose, row.level
+
+
+def _score(measure: Measure, row: Any) -> Iterator[Item]:
+    for place, verdict in enumerate(row.verdicts):
+        if verdict.measure == measure:
+            yield (row.whose, place), None if verdict.score is None else str(verdict.score)
+
+
+_QUESTIONS = {
+    "pairwise": [_Question("closer to the person?", VERDICTS, _verdict, is_ordered=False)],
+    "terminal": [_Question("last thoughts", LEVELS, _level, is_ordered=True)],
+    "online": [
+        _Question(name, ("-1", "0", "1"), partial(_score, measure), is_ordered=True)
+        for measure, name in MEASURES.items()
+    ],
+}

@@ -1,0 +1,110 @@
+"""report: reads finished runs of judge, and lays what they measured side by side."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from thinkus.belongings import DIFFERENCES_CSV, FIGURES_CSV, REPORT
+from thinkus.config import ReportConfig
+from thinkus.console import progress, say
+from thinkus.errors import ThinkusError
+from thinkus.help import yaml_value
+from thinkus.judging.judgement import Judgement
+from thinkus.judging.showing import print_whole
+from thinkus.judging.ways import WAYS
+from thinkus.records import read_records, to_line
+from thinkus.report.markdown import (
+    ABOUT_DIFFERENCES,
+    DIFFERENCES,
+    as_markdown,
+    difference_cells,
+    differences_csv,
+    figures_csv,
+)
+from thinkus.report.sections import Section, sections
+from thinkus.runs import Input, Run, all_runs, input_identity, input_run, load_manifest, run_reference, status
+
+ONLY_READS = True
+"""What it makes is made anew whenever what it reads has changed."""
+REMEDY = "thinkus judge ..."
+RECORDS = "records.jsonl"
+
+
+def inputs(config: ReportConfig, root: Path) -> dict[str, Input]:
+    """The runs of judge that are named, or all that are done."""
+    if config.input is None:
+        judged = [place for stage, place in all_runs(root) if stage == "judge"]
+        unfinished = [place for place in judged if status(place) != "done"]
+        for place in unfinished:
+            say(f"report: leaves {place} out, which is {status(place)}")
+        named = [str(place) for place in judged if place not in unfinished]
+    else:
+        runs = [config.input] if isinstance(config.input, str) else config.input
+        named = [run_reference("judge", run) for run in runs]
+    if not named:
+        raise ThinkusError(f"input: there is no finished run of judge under {root}; make one: {REMEDY}")
+    return {f"run {at}": _judged(root, one) for at, one in enumerate(named, 1)}
+
+
+def _judged(root: Path, named: str) -> Input:
+    directory, manifest = input_run(root, named, REMEDY)
+    if manifest.stage != "judge":
+        raise ThinkusError(f"input: {directory} is a run of {manifest.stage}; name runs of judge")
+    about = f"{manifest.made_from['task']}, {manifest.counts['items']:,} items"
+    return Input(str(directory), input_identity(manifest), about)
+
+
+def prompts(_config: ReportConfig) -> Sequence[str]:
+    return ()
+
+
+def plan(config: ReportConfig, root: Path) -> list[str]:
+    return [f"lays {len(inputs(config, root)):,} runs of judge side by side, and asks nobody"]
+
+
+def run(_config: ReportConfig, run: Run) -> None:
+    judgements = [_judgement(Path(place)) for place in run.inputs.values()]
+    made = list(progress(sections(judgements), "report", None))
+    with run.output(RECORDS) as file:
+        file.writelines(map(to_line, made))
+    texts = {
+        REPORT: as_markdown(made),
+        FIGURES_CSV: figures_csv(made),
+        DIFFERENCES_CSV: differences_csv(made),
+    }
+    for name, text in texts.items():
+        with run.output(name) as file:
+            file.write(text.encode())
+    run.counts = {"items": len(judgements), "sections": len(made)}
+
+
+def _judgement(directory: Path) -> Judgement:
+    manifest = load_manifest(directory)
+    assert manifest is not None, "it was opened before"
+    rows = list(read_records(directory / RECORDS, WAYS[str(manifest.made_from["task"])].ROW))
+    limits = (float(yaml_value(directory / "config.yaml", f"control_{one}") or 0) for one in ("ties", "wins"))
+    return Judgement.of(manifest, rows, *limits)
+
+
+def show_results(finished: Sequence[tuple[Path, ReportConfig]]) -> None:
+    console = Console(highlight=False, markup=False)
+    for directory, _ in finished:
+        for section in read_records(directory / RECORDS, Section):
+            console.print(f"\n{section.title}", style="bold")
+            for told in (*section.told, *_differences(section)):
+                print_whole(told, console)
+        for name in (REPORT, FIGURES_CSV, DIFFERENCES_CSV):
+            say(f"report: {directory / name}")
+
+
+def _differences(section: Section) -> Iterator[Table | str]:
+    if section.differences:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for at, name in enumerate(DIFFERENCES):
+            table.add_column(name or "differences", justify="right" if at else "left", no_wrap=True)
+        for one in section.differences:
+            table.add_row(*difference_cells(one))
+        yield table
+        yield ABOUT_DIFFERENCES
