@@ -301,22 +301,29 @@ class JudgeConfig(StageConfig):
     controls: Count
     control_ties: Indifferent[Share]
     control_wins: Indifferent[Share]
+    repeat: Positive
+    repeat_items: Positive
     concurrency: Indifferent[Positive]
     budget_usd: Indifferent[Dollars | None]
     replay: Indifferent[str | None]
 
     @property
     def idle(self) -> frozenset[str]:
+        repeats = {"repeat", "repeat_items"} if self.repeat > 1 else set[str]()
         matters = {
-            "pairwise": {"judge", "protocol", "controls"},
-            "terminal": {"judge"},
+            "pairwise": {"judge", "protocol", "controls", *repeats},
+            "terminal": {"judge", *repeats},
             "goals": {"judge", "eval", "n_scenarios", "seed"},
-            "online": {"judge"},
+            "online": {"judge", *repeats},
             "ending": {"eval", "classifier"} if self.tries_a_classifier else set[str](),
             "likeness": set[str](),
         }
         every = {"judge", "eval", "classifier", "n_scenarios", "protocol", "controls", "seed"}
-        return frozenset(every - matters[self.task])
+        return frozenset((every | {"repeat", "repeat_items"}) - matters[self.task])
+
+    @property
+    def repeats(self) -> bool:
+        return "repeat" not in self.idle
 
     @property
     def tries_a_classifier(self) -> bool:

@@ -51,7 +51,7 @@ def test_a_run_is_named_by_what_it_read() -> None:
     made_from = {"task": "pairwise", "judge.name": "hosted", "judge.model": "a/model", "protocol": "paper"}
     one = Judgement.of(replace(manifest(**made_from), inputs=facts), [1], 0.9, 0.9)
     told = {"protocol": "paper", "judge.model": "a/model"}
-    assert one == Judgement("pairwise", "ours", "hosted (a/model)", told, "theirs", [1], 0.9, 0.9)
+    assert one == Judgement("pairwise", "ours", "hosted (a/model)", told, "theirs", (1,), 0.9, 0.9)
     bare = Judgement.of(
         replace(manifest(task="goals"), inputs={"eval": InputFacts("annotate/sample", "x")}), [], 0.9, 0.9
     )

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from thinkus.scoring.bootstrap import estimate, value_of
-from thinkus.scoring.order import first_place, surviving
+from thinkus.scoring.order import first_place, self_agreement, surviving
 from thinkus.scoring.wins import Duel, Verdict
 
 ALWAYS_FIRST = Duel(("win", "loss"))
@@ -56,3 +56,12 @@ def test_a_slight_leaning_is_told_from_none_by_its_interval() -> None:
     assert found.value == pytest.approx(0.55)
     assert found.interval is not None
     assert found.interval.low > 0.5
+
+
+def test_self_agreement_is_over_pairs_of_answers_and_questions_count_alike() -> None:
+    asked: list[list[list[Verdict]]] = [
+        [["win", "win", "win"], ["win", "loss", "win"]],
+        [["tie", "invalid"], ["loss"], []],
+    ]
+    assert value_of(self_agreement(asked)) == pytest.approx((1 + 1 / 3 + 0) / 3)
+    assert value_of(self_agreement([[["win"]]])) is None

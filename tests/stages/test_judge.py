@@ -138,6 +138,24 @@ def test_the_papers_protocol_asks_once_and_wants_it_explained(planned: Counter[s
             assert verdict.wrong == "no_verdict"
 
 
+def test_some_turns_are_asked_about_again(planned: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(judging(by_plan)) as server:
+        once = judge(server, "candidate=ours", "baseline=theirs", "name=once")
+        asked = len(server.seen)
+        run = judge(server, "candidate=ours", "baseline=theirs", "repeat=3", "repeat_items=5")
+        assert len(server.seen) - asked == asked + 5 * 2 * 2
+    told_once, told_again = (
+        [(row.conversation, row.turn, row.duel) for row in rows(which) if not row.take]
+        for which in (once, run)
+    )
+    assert told_once == told_again
+    again = [row for row in rows(run) if row.take]
+    assert Counter(row.take for row in again) == {1: 5, 2: 5}
+    told = " ".join(capsys.readouterr().out.split())
+    assert "questions asked again 10" in told
+    assert "the same answer 100.00" in told
+
+
 def test_a_run_that_is_done_shows_its_table_again_and_asks_nobody(
     planned: Counter[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Several judges of the same: how far they agree, and how far beyond what chance would have them agree."""
+"""How far judges agree: with themselves, asked again; and with each other, beyond what chance would have them agree."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
@@ -10,6 +10,9 @@ from thinkus.judging.intervals import Sure, with_intervals
 from thinkus.judging.judgement import Judgement
 from thinkus.judging.lines import Column, Lines, lined_up
 from thinkus.judging.online import Measure
+from thinkus.judging.pairwise import JudgedTurn
+from thinkus.judging.terminal import NO_THOUGHT, RatedThought
+from thinkus.scoring import order
 from thinkus.scoring.agreement import (
     VERDICTS,
     Rated,
@@ -51,6 +54,43 @@ def between_judges(judgements: Sequence[Judgement]) -> Iterator[Lines]:
         for question in _QUESTIONS.get(judgements[0].task, ()):
             columns = [_column(question, [ones[judge] for judge in judges]) for ones in held]
             yield lined_up(f"how far judges agree: {question.name}", columns)
+
+
+def with_itself(judgements: Sequence[Judgement]) -> Iterator[Lines]:
+    """Of one task: how often a judge that was asked the same again says the same, answer by answer."""
+    asked = [one for one in judgements if one.again]
+    are_several = len({one.judge for one in asked}) > 1
+    if asked:
+        yield lined_up("asked again", [_again(one, names_it=are_several) for one in asked])
+
+
+def _again(one: Judgement, *, names_it: bool) -> Column:
+    given: dict[str, dict[Hashable, list[str | None]]] = {}
+    for row in (*one.rows, *one.again):
+        for item, answer in _answers(row):
+            given.setdefault(row.conversation, {}).setdefault(item, []).append(answer)
+    repeated = [[answers for answers in own.values() if len(answers) > 1] for own in given.values()]
+    held = [own for own in repeated if own]
+    figure = order.self_agreement(held)
+    questions = sum(map(len, held))
+    shown: Figures = [
+        ("questions asked again", number(questions)),
+        ("  times in all", ", ".join(map(str, sorted({len(one) for own in held for one in own})))),
+        ("the same answer", percent(value_of(figure))),
+    ]
+    facts = [("judge", one.judge)] if names_it else []
+    return Column(one.candidate, facts, with_intervals(shown, {"the same answer": Sure(figure, percent)}))
+
+
+def _answers(row: Any) -> Iterator[Item]:
+    """Single ones: of each order, where both are asked."""
+    if isinstance(row, RatedThought):
+        yield row.whose, row.level
+    elif isinstance(row, JudgedTurn):
+        yield from (((row.turn, row.control, one.first), one.closer) for one in row.verdicts)
+    else:
+        for place, one in enumerate(row.verdicts):
+            yield (row.whose, place), None if one.score is None else str(one.score)
 
 
 def _column(question: _Question, ones: Sequence[Judgement]) -> Column:
@@ -106,7 +146,8 @@ def _verdict(row: Any) -> Iterator[Item]:
 
 
 def _level(row: Any) -> Iterator[Item]:
-    yield row.whose, row.level
+    if row.wrong != NO_THOUGHT:
+        yield row.whose, row.level
 
 
 def _score(measure: Measure, row: Any) -> Iterator[Item]:

@@ -44,6 +44,8 @@ class Judgement(NamedTuple):
     corpus: Corpus = Corpus()
     kin: tuple[str, ...] = ()
     """Who else is of the judge's family, and of which."""
+    again: Sequence[Any] = ()
+    """Rows of what the judge was asked again."""
 
     @classmethod
     def of(cls, manifest: Manifest, rows: Sequence[Any], ties: float, wins: float) -> "Judgement":
@@ -58,11 +60,12 @@ class Judgement(NamedTuple):
             f"{judge} ({model})" if model else judge,
             told | _of_the_user(user),
             _name(manifest, "baseline"),
-            rows,
+            tuple(row for row in rows if not getattr(row, "take", 0)),
             ties,
             wins,
             _corpus(manifest, user),
             tuple(_kin(manifest, user)),
+            tuple(row for row in rows if getattr(row, "take", 0)),
         )
 
     @property

@@ -90,6 +90,8 @@ class JudgedDialogue(msgspec.Struct, frozen=True, omit_defaults=True):
     state: Literal["judged", "silent", "broken"] = "judged"
     """Silent: nothing was said, so nothing is disclosed, and nobody was asked. Broken: not the person's fault."""
     verdicts: tuple[Verdict, ...] = ()
+    take: int = 0
+    """Above 0: the judge was asked the same again."""
 
     def scores(self, measure: Measure) -> list[Revealed | None]:
         """For disclosure one for each goal; empty where the measure does not apply."""

@@ -122,6 +122,8 @@ class JudgedTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     """Not of the two runs: the real text as the candidate, against itself or against a stranger's."""
     lengths: tuple[int, int] | None = None
     """Of the candidate's and the baseline's utterance, in words; None where one failed."""
+    take: int = 0
+    """Above 0: the judge was asked the same again."""
 
     @property
     def duel(self) -> Duel:

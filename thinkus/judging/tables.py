@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import takewhile
 
 from thinkus.judging import figures, intervals
+from thinkus.judging.agreement import with_itself
 from thinkus.judging.goals import NO_SCENARIO
 from thinkus.judging.intervals import FEW, FEWEST
 from thinkus.judging.judgement import Judgement
@@ -27,6 +28,7 @@ def tables(judgements: Sequence[Judgement]) -> Told:
     names = _told_apart([one.candidate for one in judgements])
     named = [one._replace(candidate=names[one.candidate]) for one in judgements]
     yield from _TABLES[task](named)
+    yield from with_itself(named)
     yield from _how_sure(named)
     for one in named:
         yield from _not_as_asked(one)

@@ -41,6 +41,8 @@ class RatedThought(msgspec.Struct, frozen=True, omit_defaults=True):
     wrong: str = ""
     served_model: str = ""
     at: str = ""
+    take: int = 0
+    """Above 0: the judge was asked the same again."""
 
 
 ROW = RatedThought

@@ -1,4 +1,4 @@
-"""A judge held against itself: with the two texts in the other order.
+"""A judge held against itself: with the two texts in the other order, and asked again.
 
 Each figure is of all turns; `bootstrap` draws conversations, so its rows are summed for each.
 """
@@ -35,6 +35,15 @@ def first_place(conversations: Sequence[Sequence[Duel]]) -> Sums:
     )
 
 
+def self_agreement(conversations: Sequence[Sequence[Sequence[str | None]]]) -> Sums:
+    """How likely two answers to the same question are the same, questions counting alike.
+
+    Of each question, the answers to its repeats; those that cannot be read (None) are another kind of answer, for
+    a judge that now and then writes nonsense agrees with itself no better.
+    """
+    return mean([[_alike(answers) for answers in asked if len(answers) > 1] for asked in conversations])
+
+
 def _twice(duels: Sequence[Duel]) -> Iterator[tuple[Verdict, Verdict]]:
     for duel in duels:
         if len(duel.verdicts) == 2 and "invalid" not in duel.verdicts:
@@ -45,3 +54,8 @@ def _places(verdicts: tuple[Verdict, Verdict]) -> Iterator[Place]:
     for named, verdict in zip(_NAMED, verdicts, strict=True):
         if verdict in named:
             yield named[verdict]
+
+
+def _alike(answers: Sequence[str | None]) -> float:
+    pairs = len(answers) * (len(answers) - 1)
+    return sum(answers.count(one) - 1 for one in answers) / pairs

@@ -19,9 +19,11 @@ from thinkus.config import JudgeConfig
 from thinkus.console import bar, say
 from thinkus.errors import ThinkusError
 from thinkus.gathered import Gathered, gathered
+from thinkus.judging import repeating
 from thinkus.judging.agreement import between_judges
 from thinkus.judging.judgement import Judgement
 from thinkus.judging.outlook import outlook
+from thinkus.judging.repeating import Repeats, judged_again
 from thinkus.judging.showing import print_whole, show_question, show_row
 from thinkus.judging.tables import tables
 from thinkus.judging.task import Ask, Judged, Task
@@ -42,6 +44,7 @@ OF_THE_QUESTION = (*OF_THE_ANSWER, Kind.TOO_LONG, Kind.REFUSED)
 
 
 def inputs(config: JudgeConfig, root: Path) -> dict[str, Input]:
+    repeating.check(config)
     return WAYS[config.task].inputs(config, root)
 
 
@@ -51,7 +54,7 @@ def prompts(config: JudgeConfig) -> Sequence[str]:
 
 def plan(config: JudgeConfig, root: Path) -> list[str]:
     read = {role: one.read for role, one in inputs(config, root).items()}
-    return outlook(_begun(config, read))
+    return outlook(_begun(config, read), _repeats(config, read))
 
 
 def run(config: JudgeConfig, run: Run) -> None:
@@ -107,6 +110,11 @@ def _begun(config: JudgeConfig, read: Mapping[str, str]) -> Task:
     return WAYS[config.task].begun(config, {role: Path(place) for role, place in read.items()})
 
 
+def _repeats(config: JudgeConfig, read: Mapping[str, str]) -> Repeats:
+    """Of the whole run, whichever part of it this is."""
+    return Repeats.of(config, _begun(config.model_copy(update={"shard": None}), read))
+
+
 class _Judge(NamedTuple):
     """Whoever is asked, while a run lasts."""
 
@@ -155,20 +163,25 @@ async def _judge(config: JudgeConfig, run: Run) -> dict[str, Any]:
     if not size:
         say("judge: there is nothing to judge in this run, or in this part of it")
     invalid: Counter[str] = Counter()
+    repeats = _repeats(config, run.inputs)
     with gathered(run) as rows:
         async with _asked(config, task, run) as judge:
-            await _judge_all(task, judge, rows, size, invalid)
+            await _judge_all(task, judge, repeats, rows, size, invalid)
         rows.write()
     return {"items": size, "invalid": dict(invalid.most_common())}
 
 
-async def _judge_all(task: Task, judge: _Judge, rows: Gathered, size: int, invalid: Counter[str]) -> None:
-    async def work(numbered: tuple[int, Any]) -> Judged:
-        return await task.judged(numbered[1], judge.ask)
+async def _judge_all(
+    task: Task, judge: _Judge, repeats: Repeats, rows: Gathered, size: int, invalid: Counter[str]
+) -> None:
+    async def work(numbered: tuple[int, Any]) -> Sequence[Judged]:
+        unit = numbered[1]
+        return await judged_again(task, unit, repeats.takes(task, unit), judge.ask)
 
     with bar("judge", size, partial(judge.note, invalid)) as move:
         async with aclosing(each(enumerate(task.units()), work, judge.at_once)) as judged:
-            async for (number, _), (row, failures) in judged:
-                rows.add(number, [row], failures)
-                invalid.update(failure.reason for failure in failures)
+            async for (number, _), takes in judged:
+                failures = [failure for take in takes for failure in take.failures]
+                rows.add(number, [take.row for take in takes], failures)
+                invalid.update(failure.reason for failure in takes[0].failures)
                 move()
