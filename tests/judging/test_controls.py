@@ -10,7 +10,7 @@ import pytest
 
 from tests.judging.attacks import Seen, answered, honest
 from tests.judging.parts import begun, config, person
-from tests.judging.printed import judgement, printed
+from tests.judging.printed import figures, judgement, printed
 from tests.judging.runs import replayed
 from tests.llm.parts import Scripted, completion, engine
 from thinkus.judging import pairwise
@@ -133,6 +133,22 @@ def test_who_takes_the_first_shows_in_the_line_of_its_own(tmp_path: Path) -> Non
     told = " ".join(printed("pairwise", judgement(judged(tmp_path, the_first))).split())
     assert "took the one shown first 100.00" in told
     assert "stood the swap 0.00" in told
+
+
+def test_who_takes_the_longer_shows_in_the_line_of_its_own(tmp_path: Path) -> None:
+    lengths = random.Random(7)
+    replayed(tmp_path, "ours", PEOPLE, lambda *_: "so " * lengths.randint(1, 9))
+    replayed(tmp_path, "theirs", PEOPLE, lambda *_: "so " * lengths.randint(1, 3))
+    found = figures("pairwise", judgement(judged(tmp_path, the_longer)))
+    assert float(found["r_w"][0]) > 0.4
+    assert found["r_w, were both of one length"] == ["- (length decides)"]
+
+
+def test_who_flips_a_coin_shows_in_the_line_of_its_own(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    found = figures("pairwise", judgement(judged(tmp_path, flips_a_coin)))
+    assert 20 < float(found["stood the swap"][0]) < 80
+    assert int(found["control: the real text ties itself"][0].split()[0]) == 0
 
 
 def test_a_verdict_that_cannot_be_read_has_not_passed() -> None:
