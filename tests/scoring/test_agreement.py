@@ -1,6 +1,9 @@
-"""Kappas beside statsmodels' (0.15.0), alpha beside krippendorff's (0.9.0), and small tables by hand."""
+"""Kappas beside statsmodels', alpha beside krippendorff's, and small tables by hand."""
 
+import krippendorff
+import numpy as np
 import pytest
+from statsmodels.stats import inter_rater
 
 from thinkus.scoring.agreement import (
     Item,
@@ -15,10 +18,7 @@ from thinkus.scoring.bootstrap import estimate, value_of
 WTL = ("w", "t", "l")
 ONE = "wwwwltwlwtwlwwtlwwtl"
 OTHER = "wwtwltwwwtlltwtlwlwl"
-THIRD = "wltwltwtwwwltwtlwwwl"
 LEVELS = tuple("12345")
-LEVELLED = "1234532*42154*352341*", "12335*2142254433*2415", "*23452224*15*4252351*"
-"""Of three raters; * is a level that is missing. The last item has one."""
 
 
 def rated(*raters: str) -> list[list[Item]]:
@@ -26,22 +26,42 @@ def rated(*raters: str) -> list[list[Item]]:
     return [[tuple(None if one == "*" else one for one in item)] for item in zip(*raters, strict=True)]
 
 
-def test_cohens_kappa_is_that_of_statsmodels() -> None:
-    assert value_of(cohens_kappa(rated(ONE, OTHER), WTL)) == pytest.approx(0.5219123505976094)
+def given(raters: int, labels: str, seed: int, missing: float = 0.0) -> list[str]:
+    """By raters who see the same, each with some chance of their own; * is a label that is missing."""
+    chance = np.random.default_rng(seed)
+    seen = chance.integers(len(labels), size=80)
+    told = np.where(chance.random((raters, 80)) < 0.6, seen, chance.integers(len(labels), size=(raters, 80)))
+    lost = chance.random((raters, 80)) < missing
+    return [
+        "".join(np.where(gone, "*", np.array(list(labels))[own]))
+        for own, gone in zip(told, lost, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_kappas_are_those_of_statsmodels(seed: int) -> None:
+    three = given(3, "wtl", seed)
+    table = [[item.count(label) for label in WTL] for item in zip(*three, strict=True)]
+    theirs = inter_rater.fleiss_kappa(np.array(table))
+    assert value_of(fleiss_kappa(rated(*three), WTL)) == pytest.approx(theirs)
+    one, other = three[:2]
+    square = [[sum(pair == (a, b) for pair in zip(one, other, strict=True)) for b in WTL] for a in WTL]
+    theirs = inter_rater.cohens_kappa(np.array(square), return_results=False)
+    assert value_of(cohens_kappa(rated(one, other), WTL)) == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ordinal_alpha_is_that_of_krippendorff(seed: int) -> None:
+    levels = given(3, "12345", seed, missing=0.2)
+    numbers = np.array([[np.nan if one == "*" else float(one) for one in own] for own in levels])
+    theirs = krippendorff.alpha(numbers, level_of_measurement="ordinal", value_domain=[1, 2, 3, 4, 5])
+    assert value_of(ordinal_alpha(rated(*levels), LEVELS)) == pytest.approx(theirs)
 
 
 def test_cohens_kappa_is_that_by_hand() -> None:
     """Of 50 grants both say yes to 20 and no to 15: agreed 0.7, by chance 0.5 * 0.6 + 0.5 * 0.4 = 0.5."""
     both = rated("y" * 25 + "n" * 25, "y" * 20 + "n" * 5 + "y" * 10 + "n" * 15)
     assert value_of(cohens_kappa(both, ("y", "n"))) == pytest.approx(0.4)
-
-
-def test_fleiss_kappa_is_that_of_statsmodels() -> None:
-    assert value_of(fleiss_kappa(rated(ONE, OTHER, THIRD), WTL)) == pytest.approx(0.5462633451957296)
-
-
-def test_ordinal_alpha_is_that_of_krippendorff_with_levels_missing() -> None:
-    assert value_of(ordinal_alpha(rated(*LEVELLED), LEVELS)) == pytest.approx(0.8868722157747175)
 
 
 def test_alpha_minds_how_far_apart_levels_are() -> None:
