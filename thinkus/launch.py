@@ -14,6 +14,7 @@ from thinkus.errors import ThinkusError
 from thinkus.execute import execute, plan, previewed, run_directory
 from thinkus.paths import expanded
 from thinkus.runs import input_run, make_writable, named_run
+from thinkus.sheets.folder import hand_out, returned
 
 
 def show(stage: str, words: Sequence[str], *, sweep: bool) -> None:
@@ -93,9 +94,9 @@ def _let_people_look(stage: str, job: Job, directory: Path, count: int) -> None:
     """A finished run's results, drawn for people to rate; and what they said, read back."""
     work: Any = stages.load(stage)
     if count:
-        work.human_sheet(job.config, directory, count)
-    elif getattr(job.config, "human", None):
-        work.human_report(job.config, directory)
+        hand_out(stage, work.human_sheet(job.config, directory, count), directory, count)
+    elif human := getattr(job.config, "human", None):
+        work.human_report(job.config, directory, returned(human, directory))
 
 
 def chat(words: Sequence[str], *, shows_thoughts: bool, save: str | None) -> None:
