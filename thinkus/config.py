@@ -301,6 +301,8 @@ class JudgeConfig(StageConfig):
     controls: Count
     control_ties: Indifferent[Share]
     control_wins: Indifferent[Share]
+    human: Indifferent[str | list[str] | None]
+    """Sheets that people have filled in; read once the run is done."""
     concurrency: Indifferent[Positive]
     budget_usd: Indifferent[Dollars | None]
     replay: Indifferent[str | None]

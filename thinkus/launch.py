@@ -41,6 +41,7 @@ def preview(stage: str, words: Sequence[str], count: int, *, sweep: bool) -> Non
 def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool, human_sheet: int = 0) -> None:
     jobs = compose.jobs(stage, words, sweep=sweep)
     _check_built(stage, jobs)
+    _check_people(stage, jobs, human_sheet, sweep=sweep)
     if jobs[0].config.cluster.name == "slurm":
         from thinkus.slurm.submit import submit
 
@@ -88,6 +89,19 @@ def _show_results(stage: str, made: Mapping[Path, Job]) -> None:
     whole = [(directory, job.config) for directory, job in made.items() if not PART.fullmatch(directory.name)]
     if hasattr(work, "show_results") and whole:
         work.show_results(whole)
+
+
+def _check_people(stage: str, jobs: Sequence[Job], human_sheet: int, *, sweep: bool) -> None:
+    """Before anything is made: what people are given, and give back, is of one run that is done, and is had here."""
+    work: Any = stages.load(stage)
+    for config in (job.config for job in jobs):
+        key = "--human-sheet" if human_sheet else "human"
+        if not human_sheet and not getattr(config, "human", None):
+            continue
+        if sweep or config.cluster.name == "slurm":
+            raise ThinkusError(f"{key}: is for one run that is done; leave -m and cluster=slurm out")
+        if hasattr(work, "check_people"):
+            work.check_people(config, key)
 
 
 def _let_people_look(stage: str, job: Job, directory: Path, count: int) -> None:

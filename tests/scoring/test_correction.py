@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from thinkus.scoring.bootstrap import Estimate, estimate, value_of
+from thinkus.scoring.bootstrap import Estimate, Sums, estimate, value_of
 from thinkus.scoring.correction import Ruled, corrected_win_rate
+from thinkus.scoring.figures import mean
 
 BY_HAND = [
     [Ruled(1, person=1), Ruled(1), Ruled(-1, settled=True)],
@@ -63,6 +64,22 @@ def test_a_judge_with_known_errors_is_put_right() -> None:
     assert np.mean(judged) > 0.3
     assert found is not None
     assert found.low < truth < found.high < 0.3
+
+
+def covers(figure: Sums, truth: float, seed: int) -> bool:
+    found = estimate(figure, seed, 199).interval
+    assert found is not None
+    return found.low <= truth <= found.high
+
+
+def test_in_most_studies_the_truth_is_covered_where_the_judge_alone_never_does() -> None:
+    corrected, alone = 0, 0
+    for seed in range(60):
+        conversations, truth = planted(seed, labels=150, partial=True)
+        corrected += covers(corrected_win_rate(conversations), truth, seed)
+        alone += covers(mean([[one.judge for one in own] for own in conversations]), truth, seed)
+    assert alone == 0
+    assert corrected >= 52, "57 are 95 %, and fewer than 52 come three times in a thousand"
 
 
 def test_fewer_labels_make_a_wider_interval() -> None:

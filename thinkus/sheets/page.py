@@ -29,7 +29,7 @@ def page_of(sheet: Sheet) -> str:
         count=count,
         title=sheet.title,
         heading=sheet.heading,
-        told=sheet.told,
+        told="\n".join(f"<p>{html.escape(paragraph)}</p>" for paragraph in sheet.told),
         keys=sheet.keys,
         articles="\n".join(
             _article(item, sheet.questions, f"{at} of {count}") for at, item in enumerate(sheet.items, 1)
@@ -90,9 +90,10 @@ section { background: var(--soft); border-radius: .5rem; padding: .5rem .8rem; m
 section p { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; }
 .thought { background: var(--mark); border: 1px dashed var(--line); } .thought p { font-style: italic; }
 .real { background: var(--mark); border: 1px solid var(--line); } .option { border: 1px solid var(--line); }
-.option h3 { font-size: 1.1rem; color: CanvasText; }
+.option h3 { font-size: 1.1rem; color: CanvasText; } .silent p { font-style: italic; color: var(--quiet); }
 .weighed { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); gap: .6rem; }
-.weighed section { margin: 0; min-width: 0; } .weighed section:not(.option) { grid-column: 1 / -1; }
+.weighed section { margin: 0; min-width: 0; max-height: 80vh; overflow-y: auto; }
+.weighed section:not(.option) { grid-column: 1 / -1; }
 fieldset { border: 0; padding: 0; margin: 1rem 0 0; min-width: 0; } legend { padding: 0 0 .3rem; }
 fieldset label { display: inline-flex; align-items: center; gap: .4rem; border: 1px solid var(--line);
   border-radius: .5rem; margin: 0 .4rem .4rem 0; padding: .4rem .65rem; }
@@ -159,7 +160,7 @@ _PAGE = Template("""<!DOCTYPE html>
 <header><strong id="said" role="status"></strong><progress value="0" max="$count"></progress>
 <button id="next">Next unrated</button><button id="save">Save as a file</button></header>
 <main><h1>$heading</h1>
-<p>$told</p>
+$told
 <p>This browser keeps your ratings while you work. At the end, save them as a file and send that file back.
 Keys: Tab goes from question to question; $keys answer and go on.</p>
 <p id="warning" role="alert" hidden>This browser keeps nothing: save the file before you close the page.</p>

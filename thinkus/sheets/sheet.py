@@ -44,8 +44,8 @@ class Item(NamedTuple):
 class Sheet(NamedTuple):
     title: str
     heading: str
-    told: str
-    """Before the items."""
+    told: Sequence[str]
+    """Paragraphs, before the items."""
     keys: str
     """That answer."""
     questions: Mapping[str, Question]

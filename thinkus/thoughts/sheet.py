@@ -70,8 +70,10 @@ def sheet_of(items: Sequence[Item]) -> Sheet:
     return Sheet(
         "Thoughts to rate",
         "Would this person think this?",
-        "Each item shows a conversation between a person and an assistant, a thought, and what the person "
-        "writes after it. The thought was never said. Rate it by what you see here.",
+        [
+            "Each item shows a conversation between a person and an assistant, a thought, and what the person "
+            "writes after it. The thought was never said. Rate it by what you see here."
+        ],
         "1 to 5, y and n",
         QUESTIONS,
         [_shown(item) for item in items],
