@@ -21,18 +21,18 @@ def swapped(one: Pair) -> Pair:
 
 def test_the_same_are_drawn_each_time_whatever_the_order() -> None:
     every = many()
-    first = draw(every, 20)
+    first = draw(every, 25)
     random.Random(0).shuffle(every)
-    assert draw(every, 20) == first
-    assert len({item.pair.item for item in first}) == 20
+    assert draw(every, 25) == first
+    assert len({item.pair.item for item in first}) == 25
     assert {item.id for item in first} < {item.id for item in draw(every, 30)}, "more hold the fewer"
     assert len(draw(every, 1000)) == 60
 
 
 def test_every_turn_is_drawn_as_often_as_any_other() -> None:
-    """Also those of long conversations, and those about which the judge says what it seldom says."""
+    """Of long conversations, with long names, and where the judge says what it seldom says."""
     every = [
-        ruled(pair(f"c{number}", turn), "WLT"[number % 3] * 2)
+        ruled(pair(f"c{'x' * (number % 2)}{number}", turn), "WLT"[number % 3] * 2)
         for number in range(200)
         for turn in range(1 + 5 * (number % 2))
     ]
@@ -74,18 +74,18 @@ def test_neither_run_has_the_better_place_and_swapping_them_changes_nothing() ->
 @pytest.mark.parametrize(
     "changed",
     [
-        lambda one: one._replace(candidate="other"),
-        lambda one: one._replace(baseline="other"),
-        lambda one: one._replace(real="other"),
-        lambda one: one._replace(history=(replace(one.history[0], content="other"), *one.history[1:])),
-        lambda one: one._replace(scenario=one.scenario._replace(motivation="other")),
+        lambda one, other: one._replace(candidate=other),
+        lambda one, other: one._replace(baseline=other),
+        lambda one, other: one._replace(real=other),
+        lambda one, other: one._replace(history=(replace(one.history[0], content=other), *one.history[1:])),
+        lambda one, other: one._replace(scenario=one.scenario._replace(motivation=other)),
     ],
 )
 def test_an_item_has_another_name_when_any_text_is_another(changed: object) -> None:
     assert callable(changed)
     one, row = ruled(pair("c", 1))
-    [before], [after] = draw([(one, row)], 1), draw([(changed(one), row)], 1)
-    assert before.id != after.id
+    every = [one, *(changed(one, f"other {at}") for at in range(8))]
+    assert len({item.id for each in every for item in draw([(each, row)], 1)}) == 9
 
 
 def test_a_rater_sees_what_the_judge_saw() -> None:

@@ -98,6 +98,16 @@ def test_the_win_rate_is_put_right_as_by_hand(tmp_path: Path) -> None:
     assert (found.items, found.labelled, found.conversations) == (13, 10, 10)
 
 
+def test_a_note_alone_counts_for_nothing(tmp_path: Path) -> None:
+    judged = [*OTHERS, *LABELLED]
+    labels, turns = labelled(tmp_path, judged, rater(CAL)), [turn for _, turn in judged]
+    more = labelled(tmp_path, judged, rater(ANN))
+    notes = [msgspec.structs.replace(label, verdict=None, note="hm") for label in more]
+    without, found = (report_of(own, ["cal.csv"], 13, turns) for own in (labels, [*notes, *labels]))
+    assert len(found.labels) == 19
+    assert msgspec.structs.replace(found, labels=()) == msgspec.structs.replace(without, labels=())
+
+
 def test_of_ten_conversations_with_labels_there_are_intervals_and_of_nine_none(tmp_path: Path) -> None:
     ten, nine = report(tmp_path, ANN, BEN), report(tmp_path, ANN[:9] + "-", BEN[:9] + "-")
     assert ten.corrected.low is not None

@@ -3,12 +3,13 @@
 import csv
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Finished
 from tests.judging.attacks import Seen
 from tests.judging.runs import replayed
 from tests.llm.misbehaving import Server, serving
@@ -176,6 +177,15 @@ def test_what_people_cannot_label_is_refused_before_anybody_is_asked(
         judge(server, *words, *more, sheet=sheet, sweep=sweep)
     assert not server.seen
     assert not (OUTPUTS / "judge").exists()
+
+
+def test_the_command_line_draws_a_sheet_from_judge(thinkus: Callable[..., Finished]) -> None:
+    finished = thinkus("judge", "task=likeness", "--human-sheet", "5")
+    assert finished.returncode == 2
+    assert (
+        finished.stderr
+        == "--human-sheet: people label pairs, and task=likeness has none; task=pairwise has\n"
+    )
 
 
 def test_people_are_not_asked_for_to_plan_a_run(server: Server, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,7 +84,7 @@ header { position: sticky; top: 0; background: Canvas; border-bottom: 1px solid 
 header progress { flex: 1 1 6rem; min-width: 4rem; }
 button, fieldset label, summary { min-height: 2.75rem; font: inherit; padding: .4rem .9rem; cursor: pointer; }
 article { border-bottom: 2px solid var(--line); padding: 1rem 0 2rem; scroll-margin-top: 6.5rem; }
-article.done h2::after { content: " \\2713 rated"; color: var(--quiet); font-weight: normal; }
+article.done h2::after { content: " \\2713  rated"; color: var(--quiet); font-weight: normal; }
 h2 { font-size: 1.1rem; } h3 { font-size: .85rem; color: var(--quiet); margin: 0; }
 section { background: var(--soft); border-radius: .5rem; padding: .5rem .8rem; margin: .6rem 0; overflow: hidden; }
 section p { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; }
