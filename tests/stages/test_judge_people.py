@@ -121,13 +121,18 @@ def test_labels_are_followed_to_the_rows_of_the_run(server: Server) -> None:
         assert named == {{"win": "candidate", "loss": "baseline", "tie": "tie"}[label["judge"]]}
 
 
-def test_the_same_sheet_is_drawn_again_with_controls_or_another_judge(server: Server) -> None:
+def test_the_same_sheet_is_drawn_again_with_controls_repeats_or_another_judge(server: Server) -> None:
     judge(server, sheet=40)
-    sheet = (MADE / "human-sheet.csv").read_bytes()
-    judge(server, "controls=5", "name=other", "protocol=paper", sheet=40)
+    sheet, file = (MADE / "human-sheet.csv").read_bytes(), rated("ann.csv", 0)
+    other = ("name=other", "judge.model=other", "controls=5", "repeat=3", "repeat_items=9", "protocol=paper")
+    judge(server, *other, sheet=40)
     assert (OUTPUTS / "judge" / "other" / "human-sheet.csv").read_bytes() == sheet
-    judge(server, "name=other", "controls=5", "protocol=paper", f"human={rated('ann.csv', 0)}")
-    assert (OUTPUTS / "judge" / "other" / "human.json").exists()
+    for words in ((), other):
+        judge(server, *words, f"human={file}")
+    one, two = (
+        json.loads((OUTPUTS / "judge" / name / "human.json").read_bytes()) for name in ("made", "other")
+    )
+    assert one == two, "they say the same, and neither controls nor repeats count"
 
 
 def test_a_sheet_is_never_written_over_and_survives_redo(

@@ -13,6 +13,7 @@ from rich.table import Table
 from thinkus.judging.figures import UNDEFINED, decimals, number, percent
 from thinkus.judging.intervals import FEWEST, SEED, Form
 from thinkus.judging.labels import Label, verdict_of
+from thinkus.judging.lines import Cell
 from thinkus.judging.pairwise import JudgedTurn
 from thinkus.scoring.agreement import VERDICTS, Rated, cohens_kappa, fleiss_kappa, raw_agreement
 from thinkus.scoring.bootstrap import Estimate, Figure, estimates, value_of
@@ -41,8 +42,8 @@ class Measured(msgspec.Struct, frozen=True):
     def told(self, form: Form) -> str:
         if self.value is None or self.low is None or self.high is None:
             return UNDEFINED if self.value is None else form(self.value)
-        mark = "~" if self.method == "percentile" else ""
-        return f"{form(self.value)} {mark}[{form(self.low)}, {form(self.high)}]"
+        ends = form(self.low), form(self.high)
+        return Cell(form(self.value), ends, self.method == "percentile").printed
 
 
 class Voice(msgspec.Struct, frozen=True):
