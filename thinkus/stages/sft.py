@@ -36,11 +36,11 @@ from thinkus.train.material import (
 )
 from thinkus.train.memory import Zero
 from thinkus.train.metrics import Evaluation, Follower, Line, StepFacts
+from thinkus.train.preview import show
 from thinkus.train.room import Room
 from thinkus.train.shelf import Shelf
 from thinkus.train.task import LIKELIHOODS, Meeting, Task
 from thinkus.user import leaving
-from thinkus.user.preview import show
 from thinkus.user.samples import CONTINUES, ENDS, SITUATION, Teaching, Way
 
 STEPS_LOOKED_AT = 100

@@ -14,7 +14,7 @@ from thinkus.records import Annotation, Conversation
 from thinkus.records import Message as Said
 from thinkus.terminal import plain
 from thinkus.train.encode import Encoder
-from thinkus.user.preview import show
+from thinkus.train.preview import show
 from thinkus.user.samples import Teaching, Way
 from thinkus.weights import find, load_tokenizer
 
