@@ -33,6 +33,8 @@ class Forest(msgspec.Struct, frozen=True, tag="forest", tag_field="kind"):
     points: tuple[Point, ...]
     reference: float | None = None
     """Where nothing would be the matter."""
+    most: float | None = None
+    """Beyond which there can be nothing."""
 
 
 class Shares(msgspec.Struct, frozen=True, tag="shares", tag_field="kind"):
@@ -87,8 +89,8 @@ SHARES: Mapping[str, Sequence[tuple[str, str, tuple[str, ...]]]] = {
     ),
 }
 CONTROLS = {
-    "control: the real text ties itself": "against itself",
-    "control: it beats a stranger's": "against a stranger's",
+    "control: the real text ties itself": "Control: the real text ties itself, %",
+    "control: it beats a stranger's": "Control: the real text beats a stranger's, %",
 }
 MEASURES: Mapping[str, Callable[[Measured], Sequence[float | None]]] = {
     "words a turn": lambda said: [count for count in said.words if count],
@@ -101,19 +103,26 @@ MEASURES: Mapping[str, Callable[[Measured], Sequence[float | None]]] = {
 
 
 def charts(section: Section) -> Iterator[Forest | Shares]:
-    """Of what its tables print."""
+    """Of what its tables print, the figure that counts most first."""
     for lines in section.told:
         if isinstance(lines, Lines) and lines.title != CAPTION:
             rows = {name.strip(): cells for name, cells in lines.rows}
-            for figure, title, reference in FORESTS.get(section.task, ()):
-                points = tuple(_points(lines.columns, rows.get(figure, ())))
-                if len(points) > 1 or any(point.interval for point in points):
-                    yield Forest(title, points, reference)
+            forests = list(_forests(section.task, lines.columns, rows))
+            yield from forests[:1]
             for title, scale, parts in SHARES.get(section.task, ()):
                 if any(part in rows for part in parts):
                     yield _shares(title, scale, parts, lines.columns, rows)
-            if points := tuple(_controls(lines.columns, rows)):
-                yield Forest("Controls that came out as they must, %", points, 100.0)
+            yield from forests[1:]
+
+
+def _forests(task: str, columns: Sequence[str], rows: Mapping[str, Sequence[Cell]]) -> Iterator[Forest]:
+    for figure, title, reference in FORESTS.get(task, ()):
+        points = tuple(_points(columns, rows.get(figure, ())))
+        if len(points) > 1 or any(point.interval for point in points):
+            yield Forest(title, points, reference)
+    for control, title in CONTROLS.items():
+        if points := tuple(_of_whole(columns, rows.get(control, ()))):
+            yield Forest(title, points, 100.0, 100.0)
 
 
 def spreads(judgements: Sequence[Judgement]) -> Iterator[tuple[str, list[Spread]]]:
@@ -171,13 +180,11 @@ def _points(columns: Sequence[str], cells: Sequence[Cell]) -> Iterator[Point]:
             yield Point(name, value, cell.printed, interval)
 
 
-def _controls(columns: Sequence[str], rows: Mapping[str, Sequence[Cell]]) -> Iterator[Point]:
-    for place, name in enumerate(columns):
-        for control, short in CONTROLS.items():
-            printed = rows[control][place].value if control in rows else ""
-            if of := re.fullmatch(r"([\d,]+) of ([\d,]+)", printed):
-                count, whole = (int(one.replace(",", "")) for one in of.groups())
-                yield Point(f"{name}, {short}", round(100 * count / whole, 2), printed)
+def _of_whole(columns: Sequence[str], cells: Sequence[Cell]) -> Iterator[Point]:
+    for name, cell in zip(columns, cells, strict=False):
+        if of := re.fullmatch(r"([\d,]+) of ([\d,]+)", cell.value):
+            count, whole = (int(one.replace(",", "")) for one in of.groups())
+            yield Point(name, round(100 * count / whole, 2), cell.value)
 
 
 def _shares(

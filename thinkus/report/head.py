@@ -25,8 +25,11 @@ def head(name: str, judgements: Sequence[Judgement], behind: Sequence[Found], ca
 
 
 def _facts(judgements: Sequence[Judgement], cases: Cases) -> Iterator[tuple[str, list[str]]]:
-    candidates = {one.candidate for one in judgements if one.task != "goals"}
-    yield "Simulated people", sorted(set(told_apart(sorted(candidates)).values()))
+    names: set[str] = set()
+    for is_live in (False, True):
+        runs = {one.candidate for one in judgements if one.task != "goals" and one.is_live == is_live}
+        names |= set(told_apart(sorted(runs)).values())
+    yield "Simulated people", sorted(names)
     over: dict[str, set[str]] = {}
     for one in judgements:
         over.setdefault(one.corpus.name, set()).update(row.conversation for row in one.rows)

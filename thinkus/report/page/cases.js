@@ -1,25 +1,30 @@
 // The case viewer: what is shown of all cases, and how one comes to one of them.
 
 const DEBOUNCE_MS = 160;
-const Viewer = {entries: [], known: new Map(), shown: [], open: null, isRead: false};
+const Viewer = {entries: [], known: new Map(), shown: [], open: null, isRead: false, corpora: new Set()};
 
 function add(read) {
-  for (const one of read)
+  for (const one of read) {
+    Viewer.corpora.add(one.corpus);
     for (const entry of entriesOf(one, Speakers)) {
       while (Viewer.known.has(entry.key)) entry.key += "~";
       Viewer.known.set(entry.key, entry);
       Viewer.entries.push(entry);
     }
+  }
 }
+
+const manyCorpora = () => Viewer.corpora.size > 1;
 
 function rowOf(entry) {
   const marks = (entry.one.talks ? [] : entry.tags).slice(0, 12).map(([name, result]) => {
     const kind = {win: "win", loss: "loss", draw: "draw", "turned with the order": "draw"}[result] || "none";
     return el("span", {class: `mark ${kind}`, title: `${name}: ${result}`}, SIGNS[result] || "◆");
   });
+  const where = manyCorpora() ? `${entry.one.corpus}, ${entry.title}` : entry.title;
   const told = entry.tags.map(([name, result]) => `${name}: ${result}`).join(", ");
-  return el("div", {class: "row", "aria-label": `${entry.title}. ${entry.words.slice(0, 120)}. ${told}`},
-    el("span", {class: "where"}, entry.title), el("span", {class: "marks"}, ...marks, entry.one.talks ? counted(entry.one.talks.length, "dialogue") : ""),
+  return el("div", {class: "row", "aria-label": `${where}. ${entry.words.slice(0, 120)}. ${told}`},
+    el("span", {class: "where"}, where), el("span", {class: "marks"}, ...marks, entry.one.talks ? counted(entry.one.talks.length, "dialogue") : ""),
     el("span", {class: "said", dir: "auto"}, entry.words.slice(0, 220)));
 }
 

@@ -15,6 +15,15 @@ function ticks(low, high) {
   return found.map(value => [value, value.toFixed(Math.max(0, -Math.floor(Math.log10(step))))]);
 }
 
+const LONG_NAME = 20;
+
+// Names stand beside what is drawn, or above it where they are long.
+function drawnRows(rows, scaleBelow) {
+  const isLong = rows.some(([name]) => name.textContent.length > LONG_NAME);
+  if (!isLong) return el("div", {class: "grid3"}, ...rows, ...(scaleBelow ? [el("span"), scaleBelow, el("span")] : []));
+  return el("div", {class: "grid3 long"}, ...rows.map(([name, plot, printed]) => [name, printed, plot]), scaleBelow);
+}
+
 function figure(title, kind, ...children) {
   return el("figure", {class: `chart ${kind}`}, el("figcaption", {}, title), ...children);
 }
@@ -22,14 +31,14 @@ function figure(title, kind, ...children) {
 function axis(low, high) {
   const at = scale(low, high);
   const labels = ticks(low, high).map(([value, text]) => svg("text", {x: at(value), y: 14, "text-anchor": "middle"}, text));
-  return [el("span"), svg("svg", {class: "axis", "aria-hidden": "true"}, ...labels), el("span")];
+  return svg("svg", {class: "axis", "aria-hidden": "true"}, ...labels);
 }
 
-function forest({title, points, reference}) {
+function forest({title, points, reference, most: limit}) {
   const ends = points.flatMap(one => [one.value, ...(one.interval || [])]);
   if (reference !== null) ends.push(reference);
   const [least, most] = [Math.min(...ends), Math.max(...ends)], room = (most - least || Math.abs(most) || 1) * 0.08;
-  const [low, high] = [least - room, most + room], at = scale(low, high);
+  const [low, high] = [least - room, Math.min(most + room, limit ?? Infinity)], at = scale(low, high);
   const rows = points.map(({name, value, printed, interval}) => [
     el("span", {class: "name"}, name),
     svg("svg", {class: "plot", "aria-hidden": "true"},
@@ -40,7 +49,7 @@ function forest({title, points, reference}) {
       svg("circle", {class: "point", cx: at(value), cy: "50%", r: 4})),
     el("span", {class: "printed"}, printed),
   ]);
-  return figure(title, "rows", el("div", {class: "grid3"}, ...rows, ...axis(low, high)));
+  return figure(title, "rows", drawnRows(rows, axis(low, high)));
 }
 
 function shares({title, parts, rows, scale: colours}) {
@@ -59,7 +68,7 @@ function shares({title, parts, rows, scale: colours}) {
     return [el("span", {class: "name"}, name), svg("svg", {class: "plot", "aria-hidden": "true"}, ...bars),
       el("span", {class: "printed"}, `${told.join(" / ")} %`)];
   });
-  return figure(title, "rows", key, el("div", {class: "grid3"}, ...drawn));
+  return figure(title, "rows", key, drawnRows(drawn));
 }
 
 function histogram(own, most, kind) {
@@ -78,7 +87,7 @@ function spread({title, low, high, rows}) {
       svg("line", {class: "median", x1: at(median), x2: at(median), y1: "4%", y2: "100%"})),
     el("span", {class: "printed"}, String(+median.toPrecision(4))),
   ]);
-  return figure(title, "rows spread", el("div", {class: "grid3"}, ...drawn, ...axis(low, high)));
+  return figure(title, "rows spread", drawnRows(drawn, axis(low, high)));
 }
 
 function path(points, x, y) {
@@ -111,7 +120,7 @@ function funnel({title, steps}) {
       width: `${Math.max(count ? 0.4 : 0, 100 * count / whole)}%`, height: "56%"})),
     el("span", {class: "printed"}, count.toLocaleString("en")),
   ]);
-  return figure(title, "rows", el("div", {class: "grid3"}, ...drawn));
+  return figure(title, "rows", drawnRows(drawn));
 }
 
 const CHARTS = {forest, shares, spread};

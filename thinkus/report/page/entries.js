@@ -21,7 +21,7 @@ function spokenTags(one, turn, replayed, speakers) {
 function entriesOf(one, speakers) {
   if (one.talks) {
     const tags = one.talks.flatMap(talk => (talk.rulings || []).map(ruling => [speakers[talk.by].name, ruling.came_to]));
-    return [{one, turn: "live", number: "live", title: "live", words: one.scenario, tags, key: addressed(one, "live")}];
+    return [{one, turn: "live", number: "live", title: "live dialogues", words: one.scenario, tags, key: addressed(one, "live")}];
   }
   const said = one.messages.filter(([role]) => role === "user").map(([, text]) => text), last = said.length;
   return one.turns.map((spoken, turn) => ({

@@ -6,7 +6,7 @@ function virtualList(label, drawn, chosen) {
   const rows = new Map();
   let entries = [], active = -1, height = 0;
 
-  const tall = () => height ||= inner.firstChild ? inner.firstChild.offsetHeight : 0;
+  const tall = () => height ||= inner.firstChild ? inner.firstChild.getBoundingClientRect().height : 0;
   function row(place) {
     const made = drawn(entries[place]);
     made.id = `row-${place}`;

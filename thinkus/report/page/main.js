@@ -17,6 +17,7 @@ byId("name").textContent = data.name;
 showReport(data);
 showCases(data.cases);
 addEventListener("hashchange", route);
+addEventListener("beforeprint", () => document.querySelectorAll("#report details").forEach(one => { one.open = true; }));
 document.querySelector(".skip").addEventListener("click", event => {
   event.preventDefault();
   byId("content").focus();

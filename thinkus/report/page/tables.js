@@ -1,7 +1,7 @@
 // The report's own part: tables as they are printed, with a small bar for each interval.
 
 function cell([value, interval, percentile], at) {
-  const align = number(value) === null && interval === null && !/^-$|^\d+ of \d+$/.test(value) ? "words" : "figure";
+  const align = /^(-|-?\d.*)$/.test(value) || interval ? "figure" : null;
   if (!interval) return el("td", {class: align}, value);
   const [low, high] = interval.map(number);
   const bar = at && svg("svg", {class: "mini", "aria-hidden": "true"},
@@ -31,6 +31,7 @@ function linesTable([title, above, columns, rows]) {
   return scrolled(title, el("table", {}, above ? el("caption", {}, above) : "", head, body));
 }
 
+const SURE = 0.05;
 const probability = p => p === null ? "-" : p < 0.0001 ? "< 0.0001" : p.toFixed(4);
 
 function differencesTable(differences) {
@@ -44,7 +45,7 @@ function differencesTable(differences) {
       svg("line", {class: "zero", x1: "50%", x2: "50%", y1: 0, y2: "100%"}),
       svg("line", {class: "interval", x1: at(low), x2: at(high), y1: "50%", y2: "50%"}),
       svg("circle", {class: "point", cx: at(number(one.difference[0])), cy: "50%", r: 2.5})));
-    const sure = one.p_holm !== null && one.p_holm < 0.05;
+    const sure = one.p_holm !== null && one.p_holm < SURE;
     return el("tr", {class: sure ? "sure" : null},
       el("th", {scope: "row"}, el("span", {class: "what"}, one.figure.trim()), ` ${one.one} − ${one.other}`), row,
       ...[probability(one.p), probability(one.p_holm), one.smallest].map(text => el("td", {class: "figure"}, text)),
@@ -55,13 +56,23 @@ function differencesTable(differences) {
     el("tbody", {}, ...rows)));
 }
 
+const MANY = 12;
+
+function differencesOf(differences, about) {
+  if (!differences.length) return [];
+  const sure = differences.filter(one => one.p_holm !== null && one.p_holm < SURE).length;
+  const told = `${counted(differences.length, "difference")}, ${sure.toLocaleString("en")} with p < ${SURE} after Holm's correction`;
+  return [el("h3", {}, "Differences"), el("details", {open: differences.length <= MANY ? true : null}, el("summary", {}, told),
+    differencesTable(differences), el("p", {class: "note"}, about))];
+}
+
 function section({section: own, charts}, place, about) {
   const notes = text => el("p", {class: text.startsWith("NOT TO BE TRUSTED") ? "stamp" : "note"}, text);
   return el("section", {id: `section-${place}`, "aria-labelledby": `title-${place}`},
     el("h2", {id: `title-${place}`}, own.title),
-    charts.length ? el("div", {class: "charts"}, ...charts.map(one => CHARTS[one.kind](one))) : "",
+    charts.length ? el("div", {class: charts.length > 2 ? "charts led" : "charts"}, ...charts.map(one => CHARTS[one.kind](one))) : "",
     ...own.told.map(told => typeof told === "string" ? notes(told) : linesTable(told)),
-    ...(own.differences.length ? [el("h3", {}, "Differences"), differencesTable(own.differences), notes(about)] : []));
+    ...differencesOf(own.differences, about));
 }
 
 function part(id, title, note, children) {
