@@ -71,7 +71,7 @@ class Tab:
 
     async def until(self, condition: str) -> None:
         for _ in range(PATIENCE_S * 20):
-            if await self.js(condition):
+            if await self.js(f"Boolean({condition})"):
                 return
             await asyncio.sleep(0.05)
         raise AssertionError(f"never: {condition}")

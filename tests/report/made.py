@@ -11,7 +11,9 @@ from thinkus.report.page import Head, page
 from thinkus.report.rulings import Opinion, Ruling
 from thinkus.report.sections import Differing, Section
 
-HEAD = Head("Made up", "report", (("Tried on", "nothing"),), ("NOT TO BE TRUSTED: it is made up",), ("Keep it.",))
+HEAD = Head(
+    "Made up", "report", (("Tried on", "nothing"),), ("NOT TO BE TRUSTED: it is made up",), ("Keep it.",)
+)
 JUDGE = Judge("pairwise", "a judge", "run-a", "both_orders")
 NAMES = ("prompt", "utterance_sft", "thinkingus")
 RESULTS = ("win", "loss", "draw", "turned with the order", "invalid")
@@ -27,7 +29,10 @@ def replayed(number: int, turns: int = 4, words: str = "some words") -> Replayed
     messages: list[tuple[str, str]] = []
     spoken: list[tuple[Spoken, ...]] = []
     for turn in range(turns):
-        messages += [("user", f"person {number}/{turn}: {words}"), ("assistant", f"reply {number}/{turn}: {words}")]
+        messages += [
+            ("user", f"person {number}/{turn}: {words}"),
+            ("assistant", f"reply {number}/{turn}: {words}"),
+        ]
     for turn in range(turns + 1):
         spoken.append(
             tuple(
@@ -36,13 +41,17 @@ def replayed(number: int, turns: int = 4, words: str = "some words") -> Replayed
                     "" if turn == turns else f"{name} {number}/{turn}: {words}",
                     f"thought {number}/{turn} of {name}: {words}" if name == "thinkingus" and turn else None,
                     "",
-                    (ruling(RESULTS[(number + turn + by) % 5], f"reason {number}/{turn}: {words}"),) if by else (),
+                    (ruling(RESULTS[(number + turn + by) % 5], f"reason {number}/{turn}: {words}"),)
+                    if by
+                    else (),
                 )
                 for by, name in enumerate(NAMES)
             )
         )
     thoughts = (None, *(f"real thought {number}/{turn}: {words}" for turn in range(1, turns)), "I am done.")
-    return Replayed(f"c{number}", "made", f"scenario {words}", "motivation", tuple(messages), thoughts, tuple(spoken))
+    return Replayed(
+        f"c{number}", "made", f"scenario {words}", "motivation", tuple(messages), thoughts, tuple(spoken)
+    )
 
 
 def live(number: int, words: str = "some words") -> Live:
@@ -68,13 +77,20 @@ def section(words: str = "some words") -> Section:
     cells = tuple(Cell(f"0.{at}000", (f"0.{at - 1}000", f"0.{at + 1}000")) for at in (2, 3))
     rows = (("r_w", cells), ("wins", (Cell("12"), Cell("7"))), ("losses", (Cell("2"), Cell("7"))))
     lines = Lines("closer to the person?", f"against {words}", ("one", "other"), rows)
-    differing = Differing("r_w", "one", "other", Cell("-0.1000", ("-0.2000", "0.0000")), 0.04, 0.08, "0.1", 30, 2)
+    differing = Differing(
+        "r_w", "one", "other", Cell("-0.1000", ("-0.2000", "0.0000")), 0.04, 0.08, "0.1", 30, 2
+    )
     return Section(f"pairwise, on {words}", "pairwise", "made", "a judge", (lines, words), (differing,))
 
 
 def written(folder: Path, shown: Iterable[Replayed | Live], words: str = "some words") -> Path:
     """A whole page, with something in each of its parts."""
-    likeness = [("on made", [Spread("words a turn", 0.0, 9.0, (("people", 2.0, (0.5, 0.5)), (words, 4.0, (0.1, 0.9))))])]
+    likeness = [
+        (
+            "on made",
+            [Spread("words a turn", 0.0, 9.0, (("people", 2.0, (0.5, 0.5)), (words, 4.0, (0.1, 0.9))))],
+        )
+    ]
     curves = [Curve(f"sft/{words}", "tiny", ((1.0, 3.0), (2.0, 2.0)), ((2.0, 2.5),))]
     funnels = [Funnel("prepare/made", (("read", 9, False), (words, 4, True), ("kept", 5, False)))]
     file = folder / "index.html"

@@ -153,6 +153,7 @@ async function readCases() {
     await breath();
   }
   Viewer.isRead = true;
+  Viewer.readAt = performance.now();
   offered(Viewer.form);
   await refresh();
   openAddressed();
