@@ -35,7 +35,7 @@ class Data(Schema):
     page: Indifferent[str | None]
     """Where a person reads about it and gets it."""
     terms: Indifferent[str | None]
-    """What forbids passing its words on: the end of a sentence that begins with its name."""
+    """What forbids passing its words on, as the rest of a sentence that begins with its name."""
     train: Count | None
     """Conversations drawn for training; null: all that are left."""
     test: Count

@@ -35,11 +35,15 @@ def _facts(judgements: Sequence[Judgement], cases: Cases) -> Iterator[tuple[str,
         over.setdefault(one.corpus.name, set()).update(row.conversation for row in one.rows)
     yield (
         "Tried on",
-        [f"{name or 'a corpus'} ({len(ids):,} conversations)" for name, ids in sorted(over.items())],
+        [f"{name or 'a corpus'} ({_counted(len(ids))})" for name, ids in sorted(over.items())],
     )
     yield "Judged by", sorted({one.judge for one in judgements if one.judge})
     yield "Runs of judge", [f"{len(judgements):,}"]
     yield "Cases", [how_many(cases), *cases.gone]
+
+
+def _counted(conversations: int) -> str:
+    return f"{conversations:,} conversation{'' if conversations == 1 else 's'}"
 
 
 def _stamps(judgements: Sequence[Judgement]) -> Iterator[str]:
@@ -59,7 +63,7 @@ def _terms(judgements: Sequence[Judgement], behind: Sequence[Found]) -> Iterator
     for name, option in corpora.items():
         file = CONF / "data" / f"{option}.yaml"
         if file.is_file() and (terms := yaml_value(file, "terms")):
-            yield f"The cases on this page quote {name}, which {terms}."
+            yield f"The cases on this page quote {name}, which {terms}: show it only to those who may read them."
 
 
 def _format(run: Found) -> str:
