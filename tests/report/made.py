@@ -74,9 +74,9 @@ def cases(shown: Iterable[Replayed | Live]) -> Cases:
 
 
 def section(words: str = "some words") -> Section:
-    cells = tuple(Cell(f"0.{at}000", (f"0.{at - 1}000", f"0.{at + 1}000")) for at in (2, 3))
-    rows = (("r_w", cells), ("wins", (Cell("12"), Cell("7"))), ("losses", (Cell("2"), Cell("7"))))
-    lines = Lines("closer to the person?", f"against {words}", ("one", "other"), rows)
+    cells = tuple(Cell(f"0.{at}000", (f"0.{at - 1}000", f"0.{at + 1}000")) for at in range(2, 9))
+    rows = (("r_w", cells), ("wins", (Cell("12"),) * 7), ("losses", (Cell("2"),) * 7))
+    lines = Lines("closer to the person?", f"against {words}", ("one", "other", *"abcde"), rows)
     differing = Differing(
         "r_w", "one", "other", Cell("-0.1000", ("-0.2000", "0.0000")), 0.04, 0.08, "0.1", 30, 2
     )

@@ -63,6 +63,7 @@ def test_a_text_cannot_leave_the_data_that_it_stands_in(tmp_path: Path, words: s
     page, harmless = shown(tmp_path, words), shown(tmp_path)
     assert page.tags == harmless.tags
     assert [kind for kind, _ in page.scripts] == ["application/json", "application/json", None]
+    assert not any(sign in text for _, text in page.scripts[:2] for sign in "<>&\u2028\u2029")
     report, (one, two) = page.data
     assert one["messages"][0] == ["user", f"person 0/0: {words}"]
     assert two["talks"][0]["exchanges"][0][0] == words
