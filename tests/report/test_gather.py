@@ -191,16 +191,19 @@ def test_live_dialogues_of_a_scenario_stand_beside_each_other(tmp_path: Path) ->
     ]
 
 
-def test_the_same_conversations_are_drawn_for_all_and_however_the_rows_lie(
-    tmp_path: Path, runs: tuple[Path, Path]
-) -> None:
-    here = gather([judged(tmp_path, "a", ROWS, "pairwise", *runs)], 2)
-    there = gather([judged(tmp_path, "b", ROWS[::-1], "pairwise", *runs[::-1])], 2)
-    assert [one.id for one in here.shown] == [one.id for one in there.shown]
-    by_hash = sorted(("ana", "ben", "eve"), key=lambda one: sha256(one.encode()).digest())
-    assert ([one.id for one in here.shown], here.there_are) == (by_hash[:2], 3)
-    assert all(len(turn) == 2 for one in here.shown if isinstance(one, Replayed) for turn in one.turns)
-    assert gather([judged(tmp_path, "c", ROWS, "pairwise", *runs)], 0).shown == []
+def test_the_same_conversations_are_drawn_for_all_by_a_hash_of_their_ids(tmp_path: Path) -> None:
+    many = [person(f"p{at}", "Hello?") for at in range(12)]
+    chosen = sorted((one.id for one in many), key=lambda one: sha256(one.encode()).digest())[:5]
+    sides = [replayed(tmp_path, f"{name}.offline", many, plainly) for name in "ab"]
+    rows = [Left(one.id, 1) for one in many]
+    both = [
+        judged(tmp_path, name, rows[::step], "ending", run)
+        for name, step, run in zip("ab", (1, -1), sides, strict=True)
+    ]
+    found = gather(both, 5)
+    assert ([one.id for one in found.shown], found.there_are) == (chosen, 12)
+    assert all(len(turn) == 2 for one in found.shown if isinstance(one, Replayed) for turn in one.turns)
+    assert gather(both, 0).shown == []
 
 
 def test_what_is_gone_or_was_made_anew_is_said_and_the_rest_is_shown(

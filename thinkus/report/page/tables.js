@@ -1,8 +1,7 @@
 // The report's own part: tables as they are printed, with a small bar for each interval.
 
 function cell([value, interval, percentile], at) {
-  const align = /^(-|-?\d.*)$/.test(value) || interval ? "figure" : null;
-  if (!interval) return el("td", {class: align}, value);
+  if (!interval) return el("td", {class: "figure"}, value);
   const [low, high] = interval.map(number);
   const bar = at && svg("svg", {class: "mini", "aria-hidden": "true"},
     svg("line", {class: "interval", x1: at(low), x2: at(high), y1: "50%", y2: "50%"}),
