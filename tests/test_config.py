@@ -79,7 +79,17 @@ def test_eval_follows_data_unless_it_is_said() -> None:
 
 
 def test_where_a_corpus_lies_does_not_count_but_how_much_is_drawn_does() -> None:
-    data = Data(name="a", format="jsonl", path="/x", hub=None, page=None, train=None, test=5, annotator=None)
+    data = Data(
+        name="a",
+        format="jsonl",
+        path="/x",
+        hub=None,
+        page=None,
+        terms=None,
+        train=None,
+        test=5,
+        annotator=None,
+    )
     assert what_counts(data) == {"name": "a", "train": None, "test": 5}
 
 

@@ -26,6 +26,8 @@ def test_everything_in_conf_and_prompts_travels(wheel: Path) -> None:
     for folder in ("conf", "prompts"):
         for file in (CHECKOUT / folder).rglob("*.*"):
             assert f"thinkus/{file.relative_to(CHECKOUT)}" in names
+    for file in (CHECKOUT / "thinkus" / "report" / "page").iterdir():
+        assert f"thinkus/report/page/{file.name}" in names
     assert "thinkus/corpora/sample/conversations.jsonl" in names
     assert not any(name.startswith(("tests/", "scripts/", "bench/")) for name in names)
 

@@ -22,6 +22,7 @@ SHEET_PAGE = "human-sheet.html"
 REPORT = "report.md"
 FIGURES_CSV = "figures.csv"
 DIFFERENCES_CSV = "differences.csv"
+PAGE = "index.html"
 CHECKPOINTS = "checkpoints"
 TRAINING = "training"
 """Samples and logs, made anew each time; what is dear of a training lies in its checkpoints."""
@@ -34,6 +35,7 @@ RESULTS = (
     REPORT,
     FIGURES_CSV,
     DIFFERENCES_CSV,
+    PAGE,
     "model",
     CHECKPOINTS,
     TRAINING,

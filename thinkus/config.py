@@ -34,6 +34,8 @@ class Data(Schema):
     hub: Indifferent[str | None]
     page: Indifferent[str | None]
     """Where a person reads about it and gets it."""
+    terms: Indifferent[str | None]
+    """What forbids passing its words on, as the rest of a sentence that begins with its name."""
     train: Count | None
     """Conversations drawn for training; null: all that are left."""
     test: Count
@@ -348,3 +350,5 @@ class ReportConfig(StageConfig):
     default_name = "report"
 
     input: Indifferent[str | list[str] | None]
+    cases: Count
+    """Conversations of each corpus that the page shows, and as many scenarios of live dialogues."""

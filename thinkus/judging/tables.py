@@ -25,7 +25,7 @@ PROXY = (
 def tables(judgements: Sequence[Judgement]) -> Told:
     """Of one task. What all candidates' names have in common is left out: it would make the columns too wide."""
     task = judgements[0].task
-    names = _told_apart([one.candidate for one in judgements])
+    names = told_apart([one.candidate for one in judgements])
     named = [one._replace(candidate=names[one.candidate]) for one in judgements]
     yield from _TABLES[task](named)
     yield from with_itself(named)
@@ -53,7 +53,8 @@ def _how_sure(judgements: Sequence[Judgement]) -> Told:
         yield f"of fewer than {FEW} conversations such intervals turn out too narrow"
 
 
-def _told_apart(names: Sequence[str]) -> dict[str, str]:
+def told_apart(names: Sequence[str]) -> dict[str, str]:
+    """Each without what all have in common."""
     words = {name: re.split(r"([.-])", name) for name in names}
     before, after = (
         sum(1 for _ in takewhile(lambda same: len(set(same)) == 1, zip(*split, strict=False)))

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from thinkus.belongings import DIFFERENCES_CSV, FIGURES_CSV, REPORT
+from thinkus.belongings import DIFFERENCES_CSV, FIGURES_CSV, PAGE, REPORT
 from thinkus.config import ReportConfig
 from thinkus.console import progress, say
 from thinkus.errors import ThinkusError
@@ -15,6 +15,12 @@ from thinkus.judging.judgement import Judgement
 from thinkus.judging.showing import print_whole
 from thinkus.judging.ways import WAYS
 from thinkus.records import read_records, to_line
+from thinkus.report.cases import Cases
+from thinkus.report.charts import spreads
+from thinkus.report.gather import Judged, gather
+from thinkus.report.head import head
+from thinkus.report.history import curves, funnels
+from thinkus.report.lineage import Found, ancestors
 from thinkus.report.markdown import (
     ABOUT_DIFFERENCES,
     DIFFERENCES,
@@ -23,6 +29,7 @@ from thinkus.report.markdown import (
     differences_csv,
     figures_csv,
 )
+from thinkus.report.page import page
 from thinkus.report.sections import Section, sections
 from thinkus.runs import Input, Run, all_runs, input_identity, input_run, load_manifest, run_reference, status
 
@@ -64,8 +71,9 @@ def plan(config: ReportConfig, root: Path) -> list[str]:
     return [f"lays {len(inputs(config, root)):,} runs of judge side by side, and asks nobody"]
 
 
-def run(_config: ReportConfig, run: Run) -> None:
-    judgements = [_judgement(Path(place)) for place in run.inputs.values()]
+def run(config: ReportConfig, run: Run) -> None:
+    judged = [_judged_run(Path(place)) for place in run.inputs.values()]
+    judgements = [one.judgement for one in judged]
     made = list(progress(sections(judgements), "report", None))
     with run.output(RECORDS) as file:
         file.writelines(map(to_line, made))
@@ -77,7 +85,26 @@ def run(_config: ReportConfig, run: Run) -> None:
     for name, text in texts.items():
         with run.output(name) as file:
             file.write(text.encode())
-    run.counts = {"items": len(judgements), "sections": len(made)}
+    cases = gather(judged, config.cases)
+    _write_page(run, made, judged, cases)
+    run.counts = {"items": len(judgements), "sections": len(made), "cases": len(cases.shown)}
+
+
+def _write_page(run: Run, made: Sequence[Section], judged: Sequence[Judged], cases: Cases) -> None:
+    for sentence in cases.gone:
+        say(f"report: {sentence}")
+    judgements = [one.judgement for one in judged]
+    behind = ancestors(one.run for one in judged)
+    top = head(run.manifest.name, judgements, behind, cases)
+    likeness = list(spreads(judgements))
+    with run.output(PAGE) as file:
+        file.writelines(page(top, made, likeness, list(curves(behind)), list(funnels(behind)), cases))
+
+
+def _judged_run(directory: Path) -> Judged:
+    manifest = load_manifest(directory)
+    assert manifest is not None, "it was opened before"
+    return Judged(Found(directory, manifest), _judgement(directory))
 
 
 def _judgement(directory: Path) -> Judgement:
@@ -95,7 +122,7 @@ def show_results(finished: Sequence[tuple[Path, ReportConfig]]) -> None:
             console.print(f"\n{section.title}", style="bold")
             for told in (*section.told, *_differences(section)):
                 print_whole(told, console)
-        for name in (REPORT, FIGURES_CSV, DIFFERENCES_CSV):
+        for name in (REPORT, FIGURES_CSV, DIFFERENCES_CSV, PAGE):
             say(f"report: {directory / name}")
 
 
