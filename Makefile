@@ -8,7 +8,7 @@ DEMO_USERS := prompt utterance_sft thinkingus
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm bench-sft bench-order bench-simulate bench-judge reproduce-table1 clean
+.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm bench-sft bench-order bench-simulate bench-judge bench-statistics reproduce-table1 clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -69,6 +69,9 @@ bench-order: setup ## does the order of the samples matter? held-out loss over s
 
 bench-simulate: setup vllm-cpu ## prompts computed in conversation order; live dialogues beside lockstep
 	$(BIN)/python bench/simulate.py $(if $(PART),--$(PART))
+
+bench-statistics: setup ## 1,000 synthetic studies of known truth; all intervals of 15,015 pairs, timed
+	OMP_NUM_THREADS=1 $(BIN)/python bench/studies.py
 
 bench-judge: setup ## verdicts again from the store; a first run beside its server; planted verdicts; attacks
 	$(BIN)/python bench/judge.py $(if $(PART),--$(PART))

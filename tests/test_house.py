@@ -16,7 +16,7 @@ from thinkus.cli import STAGES
 
 HERE = Path(__file__).parent.parent
 FLOORS = (
-    ("scoring", "llm", "corpora"),
+    ("scoring", "llm", "corpora", "sheets"),
     ("thoughts",),
     ("user",),
     ("train", "judging"),

@@ -23,7 +23,7 @@ STAGES = {
     "report": "Read finished runs and print tables.",
 }
 PREVIEWED = ("annotate", "sft", "simulate", "judge")
-RATED = ("annotate",)
+RATED = ("annotate", "judge")
 """By people."""
 USER_ERROR = 2
 # Typer keeps click to itself; this is the base of all its complaints about flags.

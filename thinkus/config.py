@@ -303,6 +303,8 @@ class JudgeConfig(StageConfig):
     control_wins: Indifferent[Share]
     repeat: Positive
     repeat_items: Positive
+    human: Indifferent[str | list[str] | None]
+    """Sheets that people have filled in; read once the run is done."""
     concurrency: Indifferent[Positive]
     budget_usd: Indifferent[Dollars | None]
     replay: Indifferent[str | None]

@@ -14,6 +14,7 @@ from thinkus.errors import ThinkusError
 from thinkus.execute import execute, plan, previewed, run_directory
 from thinkus.paths import expanded
 from thinkus.runs import input_run, make_writable, named_run
+from thinkus.sheets.folder import hand_out, returned
 
 
 def show(stage: str, words: Sequence[str], *, sweep: bool) -> None:
@@ -37,6 +38,7 @@ def preview(stage: str, words: Sequence[str], count: int, *, sweep: bool) -> Non
 
 def start(stage: str, words: Sequence[str], *, sweep: bool, redo: bool, human_sheet: int = 0) -> None:
     jobs = compose.jobs(stage, words, sweep=sweep)
+    _check_people(stage, jobs, human_sheet, sweep=sweep)
     if jobs[0].config.cluster.name == "slurm":
         from thinkus.slurm.submit import submit
 
@@ -78,13 +80,26 @@ def _show_results(stage: str, made: Mapping[Path, Job]) -> None:
         work.show_results(whole)
 
 
+def _check_people(stage: str, jobs: Sequence[Job], human_sheet: int, *, sweep: bool) -> None:
+    """Before anything is made: what people are given, and give back, is of one run that is done, and is had here."""
+    work: Any = stages.load(stage)
+    for config in (job.config for job in jobs):
+        key = "--human-sheet" if human_sheet else "human"
+        if not human_sheet and not getattr(config, "human", None):
+            continue
+        if sweep or config.cluster.name == "slurm":
+            raise ThinkusError(f"{key}: is for one run that is done; leave -m and cluster=slurm out")
+        if hasattr(work, "check_people"):
+            work.check_people(config, key)
+
+
 def _let_people_look(stage: str, job: Job, directory: Path, count: int) -> None:
     """A finished run's results, drawn for people to rate; and what they said, read back."""
     work: Any = stages.load(stage)
     if count:
-        work.human_sheet(job.config, directory, count)
-    elif getattr(job.config, "human", None):
-        work.human_report(job.config, directory)
+        hand_out(stage, work.human_sheet(job.config, directory, count), directory, count)
+    elif human := getattr(job.config, "human", None):
+        work.human_report(job.config, directory, returned(human, directory))
 
 
 def chat(words: Sequence[str], *, shows_thoughts: bool, save: str | None) -> None:

@@ -86,6 +86,7 @@ def test_every_column_of_wins_and_losses() -> None:
     assert found == {
         "against theirs; judge a judge; protocol both_orders": [],
         "closer to the person?": ["ours"],
+        "conversations": ["1"],
         "turns": ["24"],
         "wins": ["7"],  # five, and two of the baseline's failures
         "losses": ["6"],  # two, and four of its own failures
@@ -186,6 +187,7 @@ def test_levels_are_counted_and_their_divergence_is_the_papers() -> None:
     assert found == {
         "judge a judge": [],
         "last thoughts": ["people", "ours"],
+        "conversations": ["1", "1"],
         "excellent": ["1", "0"],
         "good": ["2", "1"],
         "average": ["1", "0"],

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from thinkus.errors import ThinkusError
 from thinkus.records import Annotation, Conversation, Message
-from thinkus.thoughts.sheet import draw, table_of
+from thinkus.sheets.table import table_of
+from thinkus.thoughts.sheet import draw, sheet_of
 
 
 def conversation(number: int, turns: int) -> Conversation:
@@ -35,7 +36,7 @@ def rows_of(table: str) -> list[dict[str, str]]:
 
 
 def drawn(count: int, seed: int = 1, records: list[Conversation] | None = None) -> list[dict[str, str]]:
-    return rows_of(table_of(draw(conversations() if records is None else records, count, seed)))
+    return rows_of(table_of(sheet_of(draw(conversations() if records is None else records, count, seed))))
 
 
 def home(row: dict[str, str]) -> tuple[str, str]:
@@ -100,7 +101,7 @@ def test_cells_are_short_on_one_line_and_never_formulas() -> None:
         record.messages[3],
     )
     annotation = Annotation("s", "m", ("@SUM(1)\r\n-2",))
-    table = table_of(draw([Conversation("c", "s", messages, annotation=annotation)], 5, 1))
+    table = table_of(sheet_of(draw([Conversation("c", "s", messages, annotation=annotation)], 5, 1)))
     assert len(table.splitlines()) == 2
     [row] = rows_of(table)
     assert row["utterance"] == "'=1+1"

@@ -1,7 +1,7 @@
 """What a run of judge comes to, task by task: from its rows to named figures, as they are printed."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from thinkus.judging.ending import Left
 from thinkus.judging.goals import Goals
@@ -62,6 +62,7 @@ def wins(rows: Sequence[JudgedTurn]) -> Figures:
     halves = ", ".join(number(one) for one in (lenient.wins, lenient.losses, lenient.ties))
     shortened = sum(any(verdict.dropped for verdict in turn.verdicts) for turn in turns)
     return [
+        ("conversations", _conversations(turns)),
         ("turns", number(len(turns))),
         ("wins", number(strict.wins)),
         ("losses", number(strict.losses)),
@@ -117,6 +118,7 @@ def levels(rows: Sequence[RatedThought], real: Sequence[Level] | None) -> Figure
     missing = sum(row.wrong == NO_THOUGHT for row in rows)
     counts = histogram(rated)
     return [
+        ("conversations", _conversations(rows)),
         *((level.replace("_", " "), number(counts[level])) for level in BEST_FIRST),
         ("no thought", number(missing)),
         ("invalid", number(len(rows) - len(rated) - missing)),
@@ -164,6 +166,7 @@ def where_people_left(rows: Sequence[Left]) -> Figures:
     found = endings(row.would_have_left for row in rows)
     turns = [row.turns_until_left for row in rows]
     return [
+        ("conversations", _conversations(rows)),
         ("replies", number(found.positions)),
         ("precision", percent(found.precision)),
         ("recall", percent(found.recall)),
@@ -200,15 +203,17 @@ def _ended(rows: Sequence[Left], by: str) -> int:
 def sounds(rows: Sequence[MeasuredConversation]) -> tuple[Figures, Figures]:
     """Of the people, and of the candidate."""
     person, candidate = side_by_side([row.person for row in rows], [row.candidate for row in rows])
-    return _sound(person, None), _sound(candidate, sum(row.failed for row in rows))
+    count = _conversations(rows)
+    return _sound(person, None, count), _sound(candidate, sum(row.failed for row in rows), count)
 
 
-def _sound(like: Likeness, failed: int | None) -> Figures:
+def _sound(like: Likeness, failed: int | None, conversations: str) -> Figures:
     lengths = like.lengths
     quartiles = (
         (lengths.lower_quartile, lengths.median, lengths.upper_quartile) if lengths else [UNDEFINED] * 3
     )
     return [
+        ("conversations", conversations),
         ("turns", number(like.turns)),
         ("turns that failed", "" if failed is None else number(failed)),
         ("words a turn", f"{lengths.mean:.1f}" if lengths else UNDEFINED),
@@ -223,6 +228,10 @@ def _sound(like: Likeness, failed: int | None) -> Figures:
         ("opened politely", percent(like.courtesy)),
         ("said before", percent(like.repetition)),
     ]
+
+
+def _conversations(rows: Iterable[Any]) -> str:
+    return number(len({row.conversation for row in rows}))
 
 
 # As they are printed -------------------------------------------------------------------------

@@ -209,8 +209,7 @@ class Pairwise:
         """Who stands first in each of the requests; of one request a hash decides, so that nobody is favoured."""
         if self._protocol == "both_orders":
             return SIDES
-        by_text = sorted(SIDES, key=lambda side: pair.of(side) or "")
-        return (by_text[drawn_of((pair.real, *(pair.of(side) or "" for side in by_text))) % 2],)
+        return (first_by_lot(pair),)
 
 
 class Question(NamedTuple):
@@ -311,6 +310,12 @@ def pairs(candidate: Conversation, baseline: Conversation) -> Iterator[Pair]:
             turn += 1
         if message.role != "system":
             history.append(message)
+
+
+def first_by_lot(pair: Pair, *use: str) -> Side:
+    """Of the texts alone, whosever they are."""
+    by_text = sorted(SIDES, key=lambda side: pair.of(side) or "")
+    return by_text[drawn_of((*use, pair.real, *(pair.of(side) or "" for side in by_text))) % 2]
 
 
 def controls(every: Iterable[Pair], count: int) -> Iterator[Pair]:

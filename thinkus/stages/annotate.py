@@ -5,7 +5,6 @@ scratch file, and becomes the records in the order of the corpus.
 """
 
 import asyncio
-import csv
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,15 +13,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 from rich.console import Console
 
-from thinkus.belongings import HUMAN, SHEET, SHEET_PAGE
 from thinkus.config import AnnotateConfig
 from thinkus.console import bar, say
 from thinkus.errors import ThinkusError
-from thinkus.files import write_whole
 from thinkus.gathered import gathered
 from thinkus.llm.crowd import each
 from thinkus.llm.engine import Engine
@@ -40,13 +36,15 @@ from thinkus.runs import (
     run_reference,
 )
 from thinkus.shards import Shard
+from thinkus.sheets.folder import Returned, keep
+from thinkus.sheets.sheet import Sheet
 from thinkus.thoughts import outlook
 from thinkus.thoughts.funnel import counts_of, print_funnel
 from thinkus.thoughts.gates import Limits
 from thinkus.thoughts.preview import show
 from thinkus.thoughts.ratings import print_report, read_sheet
 from thinkus.thoughts.reconstruction import Reconstruction, Rejected
-from thinkus.thoughts.sheet_page import write_sheet
+from thinkus.thoughts.sheet import drawn_sheet
 
 WHERE = "annotator"
 PROMPTS = ("reader", "again")
@@ -111,31 +109,15 @@ def show_finished(directory: Path, count: int) -> None:
     show(islice(read_conversations(directory / "records.jsonl"), count), Console())
 
 
-def human_sheet(config: AnnotateConfig, directory: Path, count: int) -> None:
-    """Draw thoughts of a finished run for people to rate."""
-    for drawn in (SHEET, SHEET_PAGE):
-        if (directory / drawn).exists():
-            raise ThinkusError(
-                f"--human-sheet: {directory / drawn} is there already, and ratings may be in it; move it away first"
-            )
-    page, table = write_sheet(_annotated(directory), count, config.seed, directory)
-    say(
-        f"annotate: {page} (for a browser) and {table} (the same for a spreadsheet); "
-        "what people filled in is read back with human=FILE"
-    )
+def human_sheet(config: AnnotateConfig, directory: Path, count: int) -> Sheet:
+    """Thoughts of a finished run for people to rate."""
+    return drawn_sheet(_annotated(directory), count, config.seed)
 
 
-def human_report(config: AnnotateConfig, directory: Path) -> None:
+def human_report(config: AnnotateConfig, directory: Path, back: Returned) -> None:
     """What people said of the thoughts that were drawn for them."""
-    drawn = directory / SHEET
-    if not drawn.is_file():
-        raise ThinkusError(f"human: no sheet was drawn from {directory}; draw one with --human-sheet N")
-    with drawn.open(encoding="utf-8-sig", newline="") as file:
-        count = sum(1 for _ in csv.DictReader(file))
-    sheets = [config.human] if isinstance(config.human, str) else config.human or []
-    files = [expanded(sheet) for sheet in sheets]
-    report = read_sheet(files, _annotated(directory), config.seed, count)
-    write_whole(directory / HUMAN, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    report = read_sheet(back.files, _annotated(directory), config.seed, back.drawn)
+    keep(report, directory)
     print_report(report, Console())
 
 

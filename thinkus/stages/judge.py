@@ -6,7 +6,7 @@ that was killed asks only for what is missing, and a better way of reading or co
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from itertools import islice
@@ -19,10 +19,14 @@ from thinkus.config import JudgeConfig
 from thinkus.console import bar, say
 from thinkus.errors import ThinkusError
 from thinkus.gathered import Gathered, gathered
-from thinkus.judging import repeating
+from thinkus.judging import pairwise, repeating
 from thinkus.judging.agreement import between_judges
 from thinkus.judging.judgement import Judgement
+from thinkus.judging.labels import labels_of
 from thinkus.judging.outlook import outlook
+from thinkus.judging.pair_sheet import draw, sheet_of
+from thinkus.judging.pairwise import JudgedTurn, Pair
+from thinkus.judging.people import ENOUGH, print_report, report_of
 from thinkus.judging.repeating import Repeats, judged_again
 from thinkus.judging.showing import print_whole, show_question, show_row
 from thinkus.judging.tables import tables
@@ -35,6 +39,8 @@ from thinkus.llm.models import Models
 from thinkus.paths import expanded
 from thinkus.records import read_records
 from thinkus.runs import Input, Run, load_manifest, named_run, run_reference
+from thinkus.sheets.folder import Returned, keep
+from thinkus.sheets.sheet import Sheet
 
 RECORDS = "records.jsonl"
 AT_ONCE = 1
@@ -85,11 +91,53 @@ def show_results(finished: Sequence[tuple[Path, JudgeConfig]]) -> None:
         judgements.setdefault(task, []).append(
             Judgement.of(manifest, rows, config.control_ties, config.control_wins)
         )
-    console = Console(highlight=False, markup=False)
+    console = _console()
     for ones in judgements.values():
         console.print()
         for told in (*tables(ones), *between_judges(ones)):
             print_whole(told, console)
+
+
+def check_people(config: JudgeConfig, key: str) -> None:
+    """Whether there is anything that people can label."""
+    if config.task != "pairwise":
+        raise ThinkusError(f"{key}: people label pairs, and task={config.task} has none; task=pairwise has")
+    if config.shard is not None:
+        raise ThinkusError(f"{key}: people label pairs of the whole run; leave shard={config.shard} out")
+
+
+def human_sheet(config: JudgeConfig, directory: Path, count: int) -> Sheet:
+    """Pairs of a finished run for people to label."""
+    items = draw(_judged_pairs(config, directory), count)
+    if len(items) < ENOUGH:
+        say(
+            f"judge: fewer than {ENOUGH} pairs put a win rate right only roughly; draw more where there are more"
+        )
+    return sheet_of(items)
+
+
+def human_report(config: JudgeConfig, directory: Path, back: Returned) -> None:
+    """What people said of the pairs that were drawn for them."""
+    judged = list(_judged_pairs(config, directory))
+    items, turns = draw(judged, back.drawn), [turn for _, turn in judged]
+    labels = labels_of(back.files, items, turns)
+    report = report_of(labels, [file.name for file in back.files], len(items), turns)
+    keep(report, directory)
+    print_report(report, _console())
+
+
+def _judged_pairs(config: JudgeConfig, directory: Path) -> Iterator[tuple[Pair, JudgedTurn]]:
+    """Of all that are no controls, what was judged and what came of it."""
+    read = {role: Path(one.read) for role, one in inputs(config, expanded(config.root)).items()}
+    pairs = (pair for pair in pairwise.begun(config, read).units() if pair.control is None)
+    rows = (
+        row for row in read_records(directory / RECORDS, JudgedTurn) if row.control is None and not row.take
+    )
+    return zip(pairs, rows, strict=True)
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False)
 
 
 async def _preview(config: JudgeConfig, run: Run, count: int, console: Console) -> None:

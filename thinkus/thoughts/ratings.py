@@ -3,9 +3,7 @@
 The items are drawn again from the same conversations, so that a sheet need not say which are controls.
 """
 
-import csv
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -14,9 +12,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from thinkus.errors import ThinkusError
 from thinkus.records import Conversation
-from thinkus.thoughts.sheet import KINDS, NOTE, QUESTIONS, Item, Kind, draw
+from thinkus.sheets.table import read
+from thinkus.thoughts.sheet import KINDS, QUESTIONS, Kind, draw
 
 
 class Measure(msgspec.Struct, frozen=True):
@@ -66,7 +64,13 @@ class Report(msgspec.Struct, frozen=True):
 def read_sheet(files: Sequence[Path], conversations: Sequence[Conversation], seed: int, count: int) -> Report:
     """What the raters said, each in a file of their own; who saw a control is drawn again."""
     items = {item.id: item for item in draw(conversations, count, seed)}
-    ratings = [rating for rater, file in enumerate(files) for rating in _ratings(file, rater, items)]
+    ratings = [
+        Rating(rater, filled.item, item.conversation.id, item.place, item.kind, filled.answers, filled.note)
+        for rater, file in enumerate(files)
+        for filled in read(file, QUESTIONS, items)
+        for item in [items[filled.item]]
+        if filled.answers or filled.note
+    ]
     return Report(
         items=len(items),
         rated=len({rating.item for rating in ratings if rating.answers}),
@@ -74,60 +78,6 @@ def read_sheet(files: Sequence[Path], conversations: Sequence[Conversation], see
         answers={name: _answers(name, ratings) for name in QUESTIONS},
         ratings=tuple(ratings),
     )
-
-
-def _ratings(file: Path, rater: int, items: Mapping[str, Item]) -> Iterator[Rating]:
-    lines: dict[str, int] = {}
-    for line, row in _rows(file):
-        where, name = f"{file}, line {line}", row["item"]
-        said = {column: text for column, text in row.items() if text and column != "item"}
-        if not name and not said:
-            continue
-        if name not in items:
-            raise ThinkusError(
-                f"{where}: there is no item {name!r}; is it another sheet, or one of other "
-                "conversations, another seed or another count?"
-            )
-        if (first := lines.setdefault(name, line)) != line:
-            raise ThinkusError(f"{where}: item {name} stands in line {first} already; keep one of them")
-        item, note = items[name], said.pop(NOTE, "")
-        if said or note:
-            answers = {column: _answer(column, text, where) for column, text in said.items()}
-            yield Rating(rater, name, item.conversation.id, item.place, item.kind, answers, note)
-
-
-def _answer(name: str, text: str, where: str) -> int:
-    answers = QUESTIONS[name].answers
-    if text.lower() not in answers:
-        raise ThinkusError(f"{where}: {name} is {text!r}; write one of {', '.join(answers)}, or nothing")
-    return answers[text.lower()]
-
-
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Our columns of each row, with its line: of what a page saves, or any spreadsheet program makes of a table."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise ThinkusError(f"{file}: cannot be read ({(error.strerror or str(error)).lower()})") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:  # what some programs still write; our own columns are the same in it
-        text = content.decode("cp1252", "replace")
-    header = text.partition("\n")[0]
-    rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=header.count))
-    line = 1
-    try:
-        columns = [cell.partition(":")[0].strip().lower() for cell in next(rows, [])]
-        if missing := {"item", *QUESTIONS}.difference(columns):
-            raise ThinkusError(f"{file}, line 1: has no column {', '.join(sorted(missing))}; is it a sheet?")
-        wanted = {column: columns.index(column) for column in ("item", *QUESTIONS, NOTE) if column in columns}
-        line = rows.line_num + 1
-        for row in rows:
-            cells = dict(enumerate(row))
-            yield line, {column: cells.get(at, "").strip() for column, at in wanted.items()}
-            line = rows.line_num + 1
-    except csv.Error as error:
-        raise ThinkusError(f"{file}, line {line}: is no table ({error}); save it as CSV again") from None
 
 
 def _answers(name: str, ratings: Sequence[Rating]) -> Answers:

@@ -1,41 +1,27 @@
-"""Thoughts for people to rate, blind: which are drawn, what is asked of them, and both as a table.
+"""Thoughts for people to rate, blind: which are drawn, and what is asked of them.
 
 Some items have swapped their thoughts, as controls: who rates strangers' thoughts like the others tells us
 nothing. Each drawn thought is shown once, and nothing about an item says whose it is: that is not written
 down, but drawn again when the ratings are read.
 """
 
-import csv
-import hashlib
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-import msgspec
-
+from thinkus.console import say
 from thinkus.errors import ThinkusError
 from thinkus.records import Conversation, Message
-from thinkus.terminal import plain
+from thinkus.sheets.sheet import SPEAKERS, Question, Sheet, Text, digest
+from thinkus.sheets.sheet import Item as ShownItem
 from thinkus.thoughts.drafts import thoughts_before, user_messages
 
 ITEMS_A_SWAP = 10
 """Of so many items two swap their thoughts: one in five shows a stranger's."""
-MOST_CHARACTERS = 2000
-"""In a cell of the table; the page shows all."""
-COLUMNS = ("item", "conversation so far", "thought", "utterance")
-NOTE = "note"
-SPEAKERS = {"user": "Person", "assistant": "Assistant"}
 NO_UTTERANCE = "(The person writes nothing more.)"
 
 Kind = Literal["thought", "ending", "control"]
 KINDS: tuple[Kind, ...] = ("thought", "ending", "control")
 """The person's own before an utterance, their last, and a stranger's of either."""
-
-
-class Question(NamedTuple):
-    text: str
-    answers: Mapping[str, int]
-    """As they are clicked and written, and as they are counted."""
 
 
 SCALE = {str(value): value for value in range(1, 6)}
@@ -46,7 +32,7 @@ QUESTIONS = {
         SCALE,
     ),
     "gives_away": Question(
-        "Does it give away something that the person cannot know yet?", {"yes": 1, "no": 0}
+        "Does it give away something that the person cannot know yet?", {"yes": 1, "no": 0}, " (yes or no)"
     ),
 }
 
@@ -68,6 +54,36 @@ class Item(NamedTuple):
     def utterance(self) -> str:
         rest = self.conversation.messages[self.place :]
         return rest[0].content if rest else NO_UTTERANCE
+
+
+def drawn_sheet(conversations: Sequence[Conversation], count: int, seed: int) -> Sheet:
+    items = draw(conversations, count, seed)
+    controls = sum(item.kind == "control" for item in items)
+    if controls < 2 * swaps(len(items)):
+        say(
+            f"sheet: only {controls} of {len(items):,} items are controls, more do not pair up; raise the count"
+        )
+    return sheet_of(items)
+
+
+def sheet_of(items: Sequence[Item]) -> Sheet:
+    return Sheet(
+        "Thoughts to rate",
+        "Would this person think this?",
+        [
+            "Each item shows a conversation between a person and an assistant, a thought, and what the person "
+            "writes after it. The thought was never said. Rate it by what you see here."
+        ],
+        "1 to 5, y and n",
+        QUESTIONS,
+        [_shown(item) for item in items],
+    )
+
+
+def _shown(item: Item) -> ShownItem:
+    thought = Text("thought", "Thought", item.thought, "thought")
+    said = Text("utterance", SPEAKERS["user"], item.utterance)
+    return ShownItem(item.id, (), item.before, (thought, said))
 
 
 def draw(conversations: Sequence[Conversation], count: int, seed: int) -> list[Item]:
@@ -116,33 +132,3 @@ def _opaque(item: Item, seed: int) -> str:
     """Another for any other content: ratings of texts that have changed since are refused."""
     said = [(message.role, message.content) for message in item.before]
     return digest(seed, item.conversation.id, item.place, said, item.thought, item.utterance)[:12]
-
-
-def digest(*content: object) -> str:
-    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
-
-
-def table_of(items: Sequence[Item]) -> str:
-    rows = io.StringIO()
-    table = csv.writer(rows)
-    table.writerow([*COLUMNS, *(f"{name}: {_asked(name)}" for name in QUESTIONS), NOTE])
-    for item in items:
-        so_far = " / ".join(f"{SPEAKERS[message.role]}: {message.content}" for message in item.before)
-        cells = [_cell(item.thought), _cell(item.utterance)]
-        table.writerow([item.id, _cell(so_far, is_end=True), *cells, *[""] * (len(QUESTIONS) + 1)])
-    return rows.getvalue()
-
-
-def _asked(name: str) -> str:
-    question = QUESTIONS[name]
-    return (
-        question.text if question.answers is SCALE else f"{question.text} ({' or '.join(question.answers)})"
-    )
-
-
-def _cell(text: str, *, is_end: bool = False) -> str:
-    """On one line, so that rows are lines; and never a formula, which a spreadsheet program would carry out."""
-    text = " ".join(plain(text).split())
-    if len(text) > MOST_CHARACTERS:
-        text = f"... {text[-MOST_CHARACTERS:]}" if is_end else f"{text[:MOST_CHARACTERS]} ..."
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

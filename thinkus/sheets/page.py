@@ -1,55 +1,39 @@
-"""The sheet as people get it: a page for a browser, and the table beside it.
+"""A sheet as a page for a browser: one file that needs no network, keeps what is clicked, and saves it as a table.
 
-The page is one file that needs no network, keeps what is clicked, and saves it as a table. The texts on it
-are strangers': none of them may be run.
+The texts on it are strangers': none of them may be run, or get in the way of another.
 """
 
 import base64
 import hashlib
 import html
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from string import Template
 
-from thinkus.belongings import SHEET, SHEET_PAGE
-from thinkus.console import say
-from thinkus.files import write_whole
-from thinkus.records import Conversation
+from thinkus.sheets.sheet import NOTE, SPEAKERS, Item, Question, Sheet, Text, digest
+from thinkus.sheets.table import ITEM
 from thinkus.terminal import plain
-from thinkus.thoughts.sheet import NOTE, QUESTIONS, SPEAKERS, Item, digest, draw, swaps, table_of
 
 SHOWN_AT_ONCE = 2
-"""Messages on the page that need no unfolding: the person's last and the reply to it."""
+"""Messages that need no unfolding: the person's last and the reply to it."""
 
 
-def write_sheet(
-    conversations: Sequence[Conversation], count: int, seed: int, folder: Path
-) -> tuple[Path, Path]:
-    """The same items as a page to click and as a table for a spreadsheet program."""
-    items = draw(conversations, count, seed)
-    controls = sum(item.kind == "control" for item in items)
-    if controls < 2 * swaps(len(items)):
-        say(
-            f"sheet: only {controls} of {len(items):,} items are controls, more do not pair up; raise the count"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    page, table = folder / SHEET_PAGE, folder / SHEET
-    write_whole(page, _page(items).encode())
-    write_whole(table, table_of(items).encode("utf-8-sig"))  # the mark tells spreadsheet programs what it is
-    return page, table
-
-
-def _page(items: Sequence[Item]) -> str:
-    articles = "\n".join(_article(item, f"{at} of {len(items)}") for at, item in enumerate(items, 1))
+def page_of(sheet: Sheet) -> str:
+    count = len(sheet.items)
     return _PAGE.substitute(
         script=_SCRIPT,
         script_hash=_source_hash(_SCRIPT),
         style=_STYLE,
         style_hash=_source_hash(_STYLE),
-        columns=" ".join(["item", *QUESTIONS, NOTE]),
-        sheet=digest([item.id for item in items])[:12],
-        count=len(items),
-        articles=articles,
+        columns=" ".join([ITEM, *sheet.questions, NOTE]),
+        sheet=digest([item.id for item in sheet.items])[:12],
+        count=count,
+        title=sheet.title,
+        heading=sheet.heading,
+        told="\n".join(f"<p>{html.escape(paragraph)}</p>" for paragraph in sheet.told),
+        keys=sheet.keys,
+        articles="\n".join(
+            _article(item, sheet.questions, f"{at} of {count}") for at, item in enumerate(sheet.items, 1)
+        ),
     )
 
 
@@ -57,34 +41,37 @@ def _source_hash(source: str) -> str:
     return base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
-def _article(item: Item, number: str) -> str:
+def _article(item: Item, questions: Mapping[str, Question], number: str) -> str:
     """An item on the page. Strangers' texts stand in it as escaped text, and nowhere else."""
-    said = [_said(SPEAKERS[message.role], message.content) for message in item.before]
+    said = [_shown(Text("", SPEAKERS[message.role], message.content)) for message in item.history]
     earlier, last = said[:-SHOWN_AT_ONCE], said[-SHOWN_AT_ONCE:]
     parts = [
         f'<article id="{item.id}"><h2>{number}</h2>',
+        *map(_shown, item.before),
         f"<details><summary>Earlier messages: {len(earlier)}</summary>" if earlier else "",
         *earlier,
         "</details>" if earlier else "",
         *(last or ["<p>The conversation has not begun.</p>"]),
-        _said("Thought", item.thought, "thought"),
-        _said(SPEAKERS["user"], item.utterance),
-        *(_fieldset(item.id, name) for name in QUESTIONS),
+        '<div class="weighed">',
+        *map(_shown, item.after),
+        "</div>",
+        *(_fieldset(item.id, name, question) for name, question in questions.items()),
         f'<label>Anything else? <textarea name="{item.id} {NOTE}" rows="2"></textarea></label></article>',
     ]
     return "".join(parts)
 
 
-def _said(speaker: str, text: str, kind: str = "said") -> str:
-    return f'<section class="{kind}"><h3>{speaker}</h3><p dir="auto">{html.escape(plain(text))}</p></section>'
+def _shown(text: Text) -> str:
+    words = html.escape(plain(text.words))
+    return f'<section class="{text.look}"><h3>{text.heading}</h3><p dir="auto">{words}</p></section>'
 
 
-def _fieldset(item: str, name: str) -> str:
+def _fieldset(item: str, name: str, question: Question) -> str:
     buttons = "".join(
         f'<label><input type="radio" name="{item} {name}" value="{value}">{value}</label>'
-        for value in QUESTIONS[name].answers
+        for value in question.answers
     )
-    return f"<fieldset><legend>{html.escape(QUESTIONS[name].text)}</legend>{buttons}</fieldset>"
+    return f"<fieldset><legend>{html.escape(question.text)}</legend>{buttons}</fieldset>"
 
 
 _STYLE = """
@@ -97,11 +84,16 @@ header { position: sticky; top: 0; background: Canvas; border-bottom: 1px solid 
 header progress { flex: 1 1 6rem; min-width: 4rem; }
 button, fieldset label, summary { min-height: 2.75rem; font: inherit; padding: .4rem .9rem; cursor: pointer; }
 article { border-bottom: 2px solid var(--line); padding: 1rem 0 2rem; scroll-margin-top: 6.5rem; }
-article.done h2::after { content: " \\2713 rated"; color: var(--quiet); font-weight: normal; }
+article.done h2::after { content: " \\2713  rated"; color: var(--quiet); font-weight: normal; }
 h2 { font-size: 1.1rem; } h3 { font-size: .85rem; color: var(--quiet); margin: 0; }
-section { background: var(--soft); border-radius: .5rem; padding: .5rem .8rem; margin: .6rem 0; }
+section { background: var(--soft); border-radius: .5rem; padding: .5rem .8rem; margin: .6rem 0; overflow: hidden; }
 section p { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; }
 .thought { background: var(--mark); border: 1px dashed var(--line); } .thought p { font-style: italic; }
+.real { background: var(--mark); border: 1px solid var(--line); } .option { border: 1px solid var(--line); }
+.option h3 { font-size: 1.1rem; color: CanvasText; } .silent p { font-style: italic; color: var(--quiet); }
+.weighed { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); gap: .6rem; }
+.weighed section { margin: 0; min-width: 0; max-height: 80vh; overflow-y: auto; }
+.weighed section:not(.option) { grid-column: 1 / -1; }
 fieldset { border: 0; padding: 0; margin: 1rem 0 0; min-width: 0; } legend { padding: 0 0 .3rem; }
 fieldset label { display: inline-flex; align-items: center; gap: .4rem; border: 1px solid var(--line);
   border-radius: .5rem; margin: 0 .4rem .4rem 0; padding: .4rem .65rem; }
@@ -137,7 +129,7 @@ document.addEventListener("keydown", event => {
   const {target, key, ctrlKey, altKey, metaKey} = event;
   if (target.type !== "radio" || key.length !== 1 || ctrlKey || altKey || metaKey) return;
   const same = radios.filter(radio => radio.name === target.name);
-  const chosen = same.find(radio => radio.value.startsWith(key.toLowerCase()));
+  const chosen = same.find(radio => radio.value.toLowerCase().startsWith(key.toLowerCase()));
   if (!chosen) return;
   event.preventDefault(); chosen.click();
   const next = radios[radios.indexOf(same.at(-1)) + 1] || chosen, article = next.closest("article");
@@ -160,18 +152,17 @@ document.getElementById("save").addEventListener("click", () => {
 """
 
 _PAGE = Template("""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Thoughts to rate</title>
+<html lang="en"><head><meta charset="utf-8"><title>$title</title>
 <meta http-equiv="Content-Security-Policy"
   content="default-src 'none'; script-src 'sha256-$script_hash'; style-src 'sha256-$style_hash'">
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>$style</style></head>
 <body data-sheet="$sheet" data-columns="$columns">
 <header><strong id="said" role="status"></strong><progress value="0" max="$count"></progress>
 <button id="next">Next unrated</button><button id="save">Save as a file</button></header>
-<main><h1>Would this person think this?</h1>
-<p>Each item shows a conversation between a person and an assistant, a thought, and what the person writes after
-it. The thought was never said. Rate it by what you see here.</p>
+<main><h1>$heading</h1>
+$told
 <p>This browser keeps your ratings while you work. At the end, save them as a file and send that file back.
-Keys: Tab goes from question to question; 1 to 5, y and n answer and go on.</p>
+Keys: Tab goes from question to question; $keys answer and go on.</p>
 <p id="warning" role="alert" hidden>This browser keeps nothing: save the file before you close the page.</p>
 <noscript><p>This page needs JavaScript; the table beside it does not.</p></noscript>
 $articles

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from msgspec.structs import replace
 
 from tests.thoughts.test_sheet import conversation, conversations, home, owner, rows_of, shuffled
 from thinkus.records import Annotation, Conversation, Message
-from thinkus.thoughts.sheet import draw, table_of
-from thinkus.thoughts.sheet_page import write_sheet
+from thinkus.sheets.folder import write
+from thinkus.sheets.table import table_of
+from thinkus.thoughts.sheet import drawn_sheet
 
 HOSTILE = (
     "</p></section><script>document.title = 'run'</script>",
@@ -25,13 +27,17 @@ HOSTILE = (
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+def write_sheet(records: Sequence[Conversation], count: int, seed: int, folder: Path) -> tuple[Path, Path]:
+    return write(drawn_sheet(records, count, seed), folder)
+
+
 def test_the_same_is_drawn_into_the_same_files(tmp_path: Path) -> None:
     sheets = [
         [path.read_bytes() for path in write_sheet(records, 20, seed, tmp_path)]
         for records, seed in ((conversations(), 1), (shuffled(), 1), (conversations(), 2))
     ]
     assert sheets[0] == sheets[1] != sheets[2]
-    assert sheets[0][1].decode("utf-8-sig") == table_of(draw(conversations(), 20, 1))
+    assert sheets[0][1].decode("utf-8-sig") == table_of(drawn_sheet(conversations(), 20, 1))
 
 
 def test_too_few_controls_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,1 @@
+"""What people are given to rate, blind, and how it comes back."""
