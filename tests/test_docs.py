@@ -9,17 +9,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import hydra
 import pytest
 import typer
 
 from tests.pages import HERE, PAGES, blocks, commands, prose
-from thinkus import config, paths
+from thinkus import compose, config, paths
 from thinkus.cli import STAGES, app
 from thinkus.compose import jobs
 from thinkus.config import StageConfig
 from thinkus.endpoint import Endpoint
 from thinkus.errors import ConfigError
-from thinkus.help import groups
+from thinkus.help import groups, yaml_value
 from thinkus.llm import store
 from thinkus.schema import IndifferentMark, Schema
 
@@ -81,8 +82,14 @@ def parsed(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
 
 
 @cache
-def is_composed(stage: str, words: tuple[str, ...], sweep: bool) -> bool:
-    return bool(jobs(stage, words, sweep=sweep))
+def composed(stage: str, words: tuple[str, ...]) -> Any:
+    return hydra.compose(stage, list(words), return_hydra_config=True)
+
+
+@pytest.fixture(autouse=True)
+def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred commands have most of their files in common, and each takes Hydra a while."""
+    monkeypatch.setattr(compose, "compose", lambda stage, words, **_: composed(stage, tuple(words)))
 
 
 @pytest.mark.parametrize("one", OURS, ids=str)
@@ -93,11 +100,11 @@ def test_a_command_of_ours_is_understood(one: Said) -> None:
     stage = "simulate" if name == "chat" else name
     if one.words in WRONG_ON_PURPOSE:
         with pytest.raises(ConfigError):
-            is_composed(stage, tuple(told["words"]), told["multirun"])
+            jobs(stage, told["words"], sweep=told["multirun"])
     elif (
         stage in STAGES and told and one.page != "extending.md"
     ):  # that has a test of its own, which adds files
-        assert is_composed(stage, tuple(told["words"] or ()), told.get("multirun", False))
+        assert jobs(stage, told["words"] or (), sweep=told.get("multirun", False))
 
 
 @pytest.mark.parametrize("one", [one for one in ALL if one.words[0] == "make"], ids=str)
@@ -249,10 +256,7 @@ def test_variables_with_keys_are_those_of_the_page() -> None:
     }
     for group in ("annotator", "judge"):
         for option in paths.group_options(group):
-            stage = "annotate" if group == "annotator" else "judge"
-            (job,) = jobs(stage, [f"{group}={option}"], sweep=False)
-            variable = getattr(job.config, group).api_key_env
-            if variable is not None:
+            if variable := yaml_value(paths.CONF / group / f"{option}.yaml", "api_key_env"):
                 assert told[variable] & {f"{group}={option}", option}
 
 

@@ -86,8 +86,8 @@ def test_a_corpus(checkout: Path, thinkus: Thinkus, workspace: Path) -> None:
 def test_a_judge(checkout: Path, thinkus: Thinkus, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OURS_API_KEY", "a-key-of-ours")
     people = conversations(12, test=12)
-    for name in "AB":
-        replayed(workspace / "outputs", name, people, lambda one, turn, name=name: f"{name} {one.id} {turn}")
+    replayed(workspace / "outputs", "A", people, lambda one, turn: f"A {one.id} {turn}")
+    replayed(workspace / "outputs", "B", people, lambda one, turn: f"B {one.id} {turn}")
     add(checkout, "A judge")
     (words,) = lines("A judge")
     file = checkout / "conf" / "judge" / "ours.yaml"
