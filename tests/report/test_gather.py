@@ -194,7 +194,7 @@ def test_live_dialogues_of_a_scenario_stand_beside_each_other(tmp_path: Path) ->
 def test_the_same_conversations_are_drawn_for_all_by_a_hash_of_their_ids(tmp_path: Path) -> None:
     many = [person(f"p{at}", "Hello?") for at in range(12)]
     chosen = sorted((one.id for one in many), key=lambda one: sha256(one.encode()).digest())[:5]
-    sides = [replayed(tmp_path, f"{name}.offline", many, plainly) for name in "ab"]
+    sides = [replayed(tmp_path, "a.offline", many, plainly), replayed(tmp_path, "b.offline", many, echo)]
     rows = [Left(one.id, 1) for one in many]
     both = [
         judged(tmp_path, name, rows[::step], "ending", run)

@@ -97,7 +97,9 @@ async function refresh() {
 
 function openCase(key) {
   const entry = Viewer.known.get(key);
+  if (entry && entry === Viewer.open) return;
   if (!entry) {
+    Viewer.open = null;
     Viewer.detail.replaceChildren(el("p", {class: "note"}, Viewer.isRead ? "There is no such case on this page." : "Reading …"));
     return;
   }
@@ -111,7 +113,12 @@ function openCase(key) {
   if (!before || byId("cases").classList.contains("narrow")) Viewer.detail.querySelector("h2").focus({preventScroll: true});
 }
 
-const goTo = entry => entry && (location.hash = `#${entry.key}`);
+// At once: the address is told of its change only later, when another key may have been pressed.
+function goTo(entry) {
+  if (!entry) return;
+  location.hash = `#${entry.key}`;
+  openCase(entry.key);
+}
 
 function keys(event) {
   if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
