@@ -44,7 +44,7 @@ HEAVY = {
     *DOORS,
 }
 HEAVY -= {"hydra"}
-RANK = {f"train.{name}" for name in ("worker", "engine", "loss", "attention", "speed")}
+RANK = {f"train.{name}" for name in ("worker", "engine", "loss", "attention")}
 """What runs in a rank, a process of its own that has to compute: torch may stand at the top there."""
 PURE = ("records", "train.forest", "train.plan", "train.schedule")
 UNCERTAIN = {"os", "random", "secrets", "time", "datetime", "asyncio", "subprocess", "socket"}
