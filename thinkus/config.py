@@ -4,6 +4,7 @@ So `--show` is the whole truth, and a key that is missing or unknown is an error
 marked `Indifferent` cannot change the result: it stays out of a run's identity and name.
 """
 
+from itertools import chain
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -320,14 +321,9 @@ class JudgeConfig(StageConfig):
             "goals": {"judge", "eval", "n_scenarios", "seed"},
             "online": {"judge", *repeats},
             "ending": {"eval", "classifier"} if self.tries_a_classifier else set[str](),
-            "likeness": set[str](),
         }
-        every = {"judge", "eval", "classifier", "n_scenarios", "protocol", "controls", "seed"}
-        return frozenset((every | {"repeat", "repeat_items"}) - matters[self.task])
-
-    @property
-    def repeats(self) -> bool:
-        return "repeat" not in self.idle
+        may_matter = {"eval", "classifier", "repeat", "repeat_items", *chain(*matters.values())}
+        return frozenset(may_matter - matters.get(self.task, set()))
 
     @property
     def tries_a_classifier(self) -> bool:

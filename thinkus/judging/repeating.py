@@ -26,7 +26,7 @@ class Repeats(NamedTuple):
     @classmethod
     def of(cls, config: JudgeConfig, whole: Task) -> "Repeats":
         """Drawn from all that is asked, controls aside: a judge could be surer of those."""
-        if not config.repeats:
+        if "repeat" in config.idle:
             return cls(frozenset(), 1)
         items = (_item(whole, unit) for unit in whole.units() if getattr(unit, "control", None) is None)
         asked = {item for item in items if item is not None}
@@ -38,7 +38,7 @@ class Repeats(NamedTuple):
 
 
 def check(config: JudgeConfig) -> None:
-    if config.repeats and config.judge.backend in ALIKE:
+    if "repeat" not in config.idle and config.judge.backend in ALIKE:
         raise ThinkusError(
             f"repeat: judge={config.judge.name} says the same each time, so there is nothing to be learnt from "
             f"repeat={config.repeat}; use repeat=1"
