@@ -292,7 +292,7 @@ class JudgeConfig(StageConfig):
     eval: Eval
     classifier: Endpoint
     shard: Indifferent[Shard | None]
-    task: Literal["pairwise", "terminal", "goals", "online", "ending", "likeness"]
+    task: Literal["pairwise", "terminal", "goals", "online", "ending", "likeness", "hindsight"]
     candidate: Indifferent[str | None]
     baseline: Indifferent[str | None]
     goals: Indifferent[str | None]
@@ -314,6 +314,7 @@ class JudgeConfig(StageConfig):
             "online": {"judge"},
             "ending": {"eval", "classifier"} if self.tries_a_classifier else set[str](),
             "likeness": set[str](),
+            "hindsight": {"judge", "eval", "n_scenarios", "seed"},
         }
         every = {"judge", "eval", "classifier", "n_scenarios", "protocol", "controls", "seed"}
         return frozenset(every - matters[self.task])
@@ -328,7 +329,7 @@ class JudgeConfig(StageConfig):
         candidate, baseline = (
             (run or "none").rstrip("/").rpartition("/")[2] for run in (self.candidate, self.baseline)
         )
-        parts = [] if self.task == "goals" else [candidate]
+        parts = [] if self.task in ("goals", "hindsight") else [candidate]
         parts += [] if "eval" in self.idle else [self.eval.name]
         parts += [] if "judge" in self.idle else [self.judge.name]
         is_beside = self.baseline is not None and self.task in ("pairwise", "online")

@@ -13,6 +13,7 @@ from thinkus.errors import RunRefused
 from thinkus.judging import figures, intervals
 from thinkus.judging.figures import Figures
 from thinkus.judging.goals import NO_SCENARIO
+from thinkus.judging.hindsight import NOT_ASKED
 from thinkus.judging.intervals import FEW, FEWEST, with_intervals
 from thinkus.judging.published import CAPTION, PUBLISHED
 from thinkus.judging.terminal import NO_THOUGHT
@@ -216,6 +217,19 @@ def _likeness(judgements: Sequence[Judgement]) -> Told:
     yield _published(measures)
 
 
+def _hindsight(judgements: Sequence[Judgement]) -> Told:
+    yield _lined_up(
+        "what comes later, nats a token",
+        [
+            (
+                one.candidate,
+                one.as_facts + with_intervals(figures.foretold(one.rows), intervals.of_foretelling(one.rows)),
+            )
+            for one in judgements
+        ],
+    )
+
+
 _TABLES: dict[str, Callable[[Sequence[Judgement]], Told]] = {
     "pairwise": _pairwise,
     "terminal": _terminal,
@@ -223,6 +237,7 @@ _TABLES: dict[str, Callable[[Sequence[Judgement]], Told]] = {
     "online": _online,
     "ending": _ending,
     "likeness": _likeness,
+    "hindsight": _hindsight,
 }
 
 # What they have in common --------------------------------------------------------------------
@@ -263,7 +278,7 @@ def _not_as_asked(one: Judgement, task: str) -> Iterator[str]:
     if task in ("ending", "likeness"):
         return
     answers = [verdict for row in one.rows for verdict in getattr(row, "verdicts", (row,))]
-    never_asked = ("", NO_THOUGHT, NO_SCENARIO)
+    never_asked = ("", NO_THOUGHT, NO_SCENARIO, *NOT_ASKED)
     if kinds := Counter(answer.wrong for answer in answers if answer.wrong not in never_asked):
         told = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in kinds.most_common())
         yield f"{one.candidate}, {one.judge}: cannot be read: {told} (failures.jsonl has them)"

@@ -21,7 +21,7 @@ from thinkus.config import JudgeConfig
 from thinkus.console import bar, say
 from thinkus.errors import ThinkusError
 from thinkus.gathered import Gathered, gathered
-from thinkus.judging import ending, goals, likeness, online, pairwise, terminal
+from thinkus.judging import ending, goals, hindsight, likeness, online, pairwise, terminal
 from thinkus.judging.outlook import outlook
 from thinkus.judging.showing import show_question, show_row
 from thinkus.judging.tables import Judgement, tables
@@ -41,6 +41,7 @@ WAYS: dict[str, Way] = {
     "online": online,
     "ending": ending,
     "likeness": likeness,
+    "hindsight": hindsight,
 }
 RECORDS = "records.jsonl"
 AT_ONCE = 1
