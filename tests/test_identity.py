@@ -24,6 +24,7 @@ def test_default_names() -> None:
     assert name("sft", "model=qwen3_8b") == "thinkingus-qwen3_8b-lmsys"
     assert name("simulate", "eval=wildchat") == "thinkingus-llama8b-lmsys.wildchat.offline"
     assert name("judge", "candidate=a.b.offline") == "pairwise.a.b.offline.deepseek_v3"
+    assert name("judge", "task=hindsight", "eval=sample", "judge=hf") == "hindsight.sample.hf"
 
 
 def test_what_differs_from_the_yaml_is_in_the_name() -> None:

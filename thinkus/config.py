@@ -4,7 +4,6 @@ So `--show` is the whole truth, and a key that is missing or unknown is an error
 marked `Indifferent` cannot change the result: it stays out of a run's identity and name.
 """
 
-from itertools import chain
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -295,7 +294,7 @@ class JudgeConfig(StageConfig):
     eval: Eval
     classifier: Endpoint
     shard: Indifferent[Shard | None]
-    task: Literal["pairwise", "terminal", "goals", "online", "ending", "likeness"]
+    task: Literal["pairwise", "terminal", "goals", "online", "ending", "likeness", "hindsight"]
     candidate: Indifferent[str | None]
     baseline: Indifferent[str | None]
     goals: Indifferent[str | None]
@@ -321,9 +320,10 @@ class JudgeConfig(StageConfig):
             "goals": {"judge", "eval", "n_scenarios", "seed"},
             "online": {"judge", *repeats},
             "ending": {"eval", "classifier"} if self.tries_a_classifier else set[str](),
+            "hindsight": {"judge", "eval", "n_scenarios", "seed"},
         }
-        may_matter = {"eval", "classifier", "repeat", "repeat_items", *chain(*matters.values())}
-        return frozenset(may_matter - matters.get(self.task, set()))
+        own = matters.get(self.task, set())
+        return frozenset({"eval", "classifier", "repeat", "repeat_items"}.union(*matters.values()) - own)
 
     @property
     def tries_a_classifier(self) -> bool:
@@ -335,7 +335,7 @@ class JudgeConfig(StageConfig):
         candidate, baseline = (
             (run or "none").rstrip("/").rpartition("/")[2] for run in (self.candidate, self.baseline)
         )
-        parts = [] if self.task == "goals" else [candidate]
+        parts = [] if self.task in ("goals", "hindsight") else [candidate]
         parts += [] if "eval" in self.idle else [self.eval.name]
         parts += [] if "judge" in self.idle else [self.judge.name]
         is_beside = self.baseline is not None and self.task in ("pairwise", "online")

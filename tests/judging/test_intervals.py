@@ -12,6 +12,7 @@ from tests.judging.printed import judgement, printed
 from thinkus.judging import figures, intervals
 from thinkus.judging.ending import Left
 from thinkus.judging.figures import Figures
+from thinkus.judging.hindsight import WeighedTurn
 from thinkus.judging.intervals import Sure, with_intervals
 from thinkus.judging.likeness import MeasuredConversation
 from thinkus.judging.lines import Cell
@@ -93,7 +94,21 @@ def sounding() -> list[MeasuredConversation]:
     return [MeasuredConversation(name, measured(said()), measured(said())) for name in NAMES]
 
 
+def foretold() -> list[WeighedTurn]:
+    rows = []
+    for name in NAMES:
+        for turn in range(2, int(CHANCE.integers(3, 6))):
+            tokens = int(CHANCE.integers(1, 60))
+            nats = -tokens * CHANCE.uniform(2, 5, size=3)
+            shown = dict(zip(("own", "none", "stranger"), map(float, nats), strict=True))
+            wrong = draw("", "", "", "too_long", "no_stranger")
+            row = WeighedTurn(name, turn, turn - 1, "c", tokens, {} if wrong else shown, str(wrong))  # type: ignore[arg-type]
+            rows.append(row)
+    return rows
+
+
 SOUNDS = sounding()
+FORETOLD = foretold()
 TURNS, THOUGHTS, TALKS, LEFT, LASTED = turns(), thoughts(), talks(), left(), lasted()
 REAL = [one.level for one in THOUGHTS if one.whose == "person" and one.level]
 SIMULATED = [one for one in THOUGHTS if one.whose == "candidate"]
@@ -103,6 +118,7 @@ CASES: dict[str, tuple[Figures, Mapping[str, Sure]]] = {
     "online": (figures.dialogues(TALKS), intervals.of_dialogues(TALKS)),
     "ending": (figures.where_people_left(LEFT), intervals.of_leaving(LEFT)),
     "ending, live": (figures.as_late_as_people(LASTED), intervals.of_lateness(LASTED)),
+    "hindsight": (figures.foretold(FORETOLD), intervals.of_foretelling(FORETOLD)),
     "likeness of people": (figures.sounds(SOUNDS)[0], intervals.of_sounds(SOUNDS)[0]),
     "likeness": (figures.sounds(SOUNDS)[1], intervals.of_sounds(SOUNDS)[1]),
 }

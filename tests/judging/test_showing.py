@@ -13,6 +13,8 @@ from thinkus.judging.fences import parts_of
 from thinkus.judging.pairwise import Pairwise
 from thinkus.judging.showing import MOST_LINES, show_question
 from thinkus.llm.exchange import Answer, Failure, Kind, Outcome, Request
+from thinkus.llm.forms import Likelihood
+from thinkus.records import Message
 from thinkus.user.scene import lines_of, scenario_of
 from thinkus.user.talk import classifying
 
@@ -63,6 +65,17 @@ def test_a_page_without_fences_is_shown_message_by_message() -> None:
         assert shown(request)[1:3] == [f"user        {REAL}", f"user        {words}"]
     *_, looks_fenced = NEARNESS.requests(pair(CLOSE, "=== Title ===\nhello"))
     assert shown(looks_fenced)[2] == "user        === Title ==="
+
+
+def test_words_that_are_weighed_are_shown_after_their_page() -> None:
+    page = Message("system", "=== not ours ==="), Message("user", "Go on.")
+    request = Request(item="c#2", purpose="hindsight/own", messages=page, form=Likelihood("So I will."))
+    assert shown(request)[1:] == [
+        "system      === not ours ===",
+        "user        Go on.",
+        "how likely?  So I will.",
+        "judge       I say so.",
+    ]
 
 
 @pytest.mark.parametrize(

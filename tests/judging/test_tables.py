@@ -311,7 +311,9 @@ def test_dialogues_held_otherwise_are_said_not_to_be_alike(fact: str) -> None:
 # any -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", ["pairwise", "terminal", "goals", "online", "ending", "likeness"])
+@pytest.mark.parametrize(
+    "task", ["pairwise", "terminal", "goals", "online", "ending", "likeness", "hindsight"]
+)
 def test_a_run_of_nothing_can_be_shown(task: str) -> None:
     """A part of a run may have no conversation."""
     printed(task, judgement([]))

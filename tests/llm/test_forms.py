@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinkus.llm.forms import Choice, Json, Near, Odds, OffForm, Opened
+from thinkus.llm.forms import Choice, Json, Likelihood, Near, Odds, OffForm, Opened, Weighed
 
 
 class Turn(msgspec.Struct, forbid_unknown_fields=True):
@@ -162,3 +162,34 @@ def test_nearness_is_a_number_from_minus_one_to_one(text: str, expected: float) 
 def test_anything_else_says_nothing_of_nearness(text: str) -> None:
     with pytest.raises(OffForm, match=r"^is no number from -1 to 1$"):
         Near().read(text)
+
+
+@pytest.mark.parametrize(
+    ("logarithm", "tokens", "kept"),
+    [(-12.34567, 5, -12.346), (-0.00049, 1, 0.0), (1e-6, 1, 0.0), (-1e5, 9000, -1e5)],
+)
+def test_a_likelihood_is_kept_with_its_tokens_and_without_noise(
+    logarithm: float, tokens: int, kept: float
+) -> None:
+    form = Likelihood("whatever it is")
+    assert form.read(form.written(logarithm, tokens)) == Weighed(kept, tokens)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-1.5",
+        "{}",
+        '{"logarithm": 0.1, "tokens": 1}',
+        '{"logarithm": null, "tokens": 1}',
+        '{"logarithm": -1, "tokens": 0}',
+        '{"logarithm": -1, "tokens": 1.5}',
+        '{"tokens": 3}',
+        "\ud800",
+        Likelihood.written(float("nan"), 2),
+    ],
+)
+def test_anything_else_says_nothing_of_likelihood(text: str) -> None:
+    with pytest.raises(OffForm, match=r"^does not say how likely the words are$"):
+        Likelihood("so").read(text)

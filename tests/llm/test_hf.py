@@ -23,7 +23,7 @@ from thinkus.endpoint import Sampling
 from thinkus.errors import ThinkusError
 from thinkus.llm import hf, network
 from thinkus.llm.exchange import Answer, AttemptFailed, Completion, Kind, Request
-from thinkus.llm.forms import Choice, Near, Odds, Opened
+from thinkus.llm.forms import Choice, Likelihood, Near, Odds, Opened, Weighed
 from thinkus.llm.hf import HuggingFace, batches
 from thinkus.llm.network import Network, Row
 from thinkus.records import Message
@@ -437,7 +437,7 @@ def test_texts_choices_and_odds_are_asked_for_at_once(tiny: str) -> None:
         Choice(("a", "neither", "both of them")),
         Odds(("1", "0")),
         Opened("It", ("e",)),
-        Odds(("a", "b")),
+        Likelihood("It is long. " * 30, "<thought>"),
     ]
     asked = [
         msgspec.structs.replace(one, form=forms[at % 5])
@@ -447,13 +447,72 @@ def test_texts_choices_and_odds_are_asked_for_at_once(tiny: str) -> None:
     first, *others = opened(one, lambda one: in_every_company(one, asked))
     for other in others:
         for request_, lonely, mixed in zip(asked, first, other, strict=True):
-            if isinstance(
-                form := request_.form, Odds
-            ):  # numbers, whose last digits are summed in another order
-                assert form.read(mixed[0]) == pytest.approx(form.read(lonely[0]), rel=1e-4)
+            if isinstance(form := request_.form, Odds | Likelihood):
+                # Numbers, whose last digits are summed in another order.
+                assert numbers(form.read(mixed[0])) == pytest.approx(numbers(form.read(lonely[0])), rel=1e-4)
                 assert mixed[1:] == lonely[1:]
             else:
                 assert mixed == lonely
+
+
+def numbers(value: dict[str, float] | Weighed) -> list[float]:
+    return [value.logarithm, value.tokens] if isinstance(value, Weighed) else list(value.values())
+
+
+WEIGHED = [("no", ""), ("It is long. " * 30, "<thought></thought>"), ("é", " "), ("of it", "It")]
+"""Words, and what the answer begins with."""
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 10_000])
+def test_words_are_as_likely_as_transformers_itself_finds_them(
+    tiny: str, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Alone and together, in pieces and whole."""
+    monkeypatch.setattr(network, "MOST_WEIGHED", at_once)
+    asked = [
+        msgspec.structs.replace(one, form=Likelihood(*WEIGHED[at % 4]))
+        for at, one in enumerate(prompts([1, 40, 3, 300, 7, 2]))
+    ]
+    ways = [
+        opened(backend(tiny, max_tokens=1), lambda one: together(one, asked)),
+        opened(backend(tiny, temperature=1.5, top_p=0.1), lambda one: alone(one, asked)),
+    ]
+    model, tokenizer = plain(tiny)
+    for at, one in enumerate(asked):
+        assert isinstance(one.form, Likelihood)
+        prompt = said_to_tiny(one.messages[0].content) + one.form.begins
+        before, after = (
+            tokenizer(text, add_special_tokens=False).input_ids for text in (prompt, one.form.words)
+        )
+        with torch.inference_mode():
+            shares = model(torch.tensor([before + after])).logits[0].double().log_softmax(1)
+        likely = sum(float(shares[len(before) - 1 + place, token]) for place, token in enumerate(after))
+        for way in ways:
+            weighed = one.form.read(way[at].text)
+            assert weighed.logarithm == pytest.approx(likely, rel=1e-5, abs=1e-3)
+            assert weighed.tokens == way[at].output_tokens == len(after) == len(one.form.words.encode())
+            assert (way[at].finish, way[at].input_tokens) == ("stop", len(before))
+
+
+def test_words_to_be_weighed_must_fit_and_hold_a_token(tiny: str) -> None:
+    async def use(one: HuggingFace) -> tuple[AttemptFailed, AttemptFailed]:
+        room = 32_768 - len(said_to_tiny("").replace("<s>", ".").replace("</s>", "."))
+        one._row(request("x" * (room - 9), form=Likelihood("x" * 5, "<b>.")))
+        with pytest.raises(AttemptFailed) as too_long:
+            await one.complete(request("x" * (room - 8), form=Likelihood("x" * 5, "<b>.")))
+        with pytest.raises(AttemptFailed) as empty:
+            await one.complete(request("x", form=Likelihood("")))
+        return too_long.value, empty.value
+
+    too_long, empty = opened(backend(tiny, max_tokens=100), use)
+    assert (too_long.kind, too_long.detail) == (
+        Kind.TOO_LONG,
+        "32,764 tokens and 5 for the answer; the context holds 32,768",
+    )
+    assert (empty.kind, empty.detail) == (
+        Kind.REFUSED,
+        "the words whose likelihood is asked for hold no token",
+    )
 
 
 def test_the_beginning_of_an_answer_takes_room_in_the_context(tiny: str) -> None:
@@ -505,6 +564,14 @@ def test_batches_are_bounded_and_hold_like_with_like(monkeypatch: pytest.MonkeyP
         assert len(batch) == 1 or height * max(row.width for row in batch) <= 4000
         assert len({bool(row.options) for row in batch}) == 1
     assert len(made) < 60
+    monkeypatch.setattr(hf, "MOST_READ_TOKENS", 1000)
+    read = [batch for batch in batches(rows) if batch[0].options]
+    assert max(map(len, read)) > 1
+    for batch in read:
+        assert len(batch) == 1 or len(batch) * max(row.width for row in batch) <= 1000
+    assert len([batch for batch in batches(rows) if not batch[0].options]) == len(made) - sum(
+        bool(batch[0].options) for batch in made
+    ), "what is to be written goes together as before"
     few = [Row([0] * length, 0, 50) for length in (*range(1, 9), 200, 201)]
     assert [len(batch) for batch in batches(few)] == [8, 2]
     assert [len(batch) for batch in batches(few[4:])] == [6]
@@ -654,3 +721,27 @@ def test_gemma_says_the_same_in_any_company_beyond_its_window() -> None:
     for one, other in zip(lonely, company, strict=True):
         assert one == pytest.approx(other, rel=1e-3)
         assert one[" Paris"] > 0.5
+
+
+def test_gemma_weighs_words_alike_in_any_company_beyond_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "MOST_WEIGHED", 16)
+    *long, short = [*prompts([3, 520]), request("Where is the Eiffel Tower?")]
+    long_words = " ".join(message.content for one in prompts([40]) for message in one.messages)
+    asked = [
+        *(msgspec.structs.replace(one, form=Likelihood(long_words)) for one in long),
+        *(
+            msgspec.structs.replace(short, form=Likelihood(town, "It is in "))
+            for town in ("Paris", "Utrecht")
+        ),
+    ]
+
+    async def use(one: HuggingFace) -> list[list[str]]:
+        return [[told.text for told in await way(one, asked)] for way in (alone, together)]
+
+    lonely, company = (
+        [Likelihood("").read(text) for text in texts] for texts in opened(backend("gemma270m"), use)
+    )
+    assert [numbers(one) for one in lonely] == [pytest.approx(numbers(one), rel=1e-3) for one in company]
+    assert lonely[1].tokens > 2 * 16
+    assert lonely[0].logarithm < lonely[1].logarithm, "what was said before is likelier"
+    assert lonely[2].logarithm > lonely[3].logarithm + 1

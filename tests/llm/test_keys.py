@@ -7,7 +7,7 @@ import pytest
 
 from tests.llm.parts import request
 from thinkus.llm.exchange import Request
-from thinkus.llm.forms import Choice, Form, Json, Near, Odds, Opened
+from thinkus.llm.forms import Choice, Form, Json, Likelihood, Near, Odds, Opened
 from thinkus.llm.keys import identity_of, key_of
 from thinkus.records import Message
 
@@ -38,6 +38,7 @@ class Other(msgspec.Struct):
         {"form": Opened("")},
         {"form": Odds(("a", "b"))},
         {"form": Near()},
+        {"form": Likelihood("a")},
     ],
 )
 def test_what_the_model_sees_makes_another_key(change: dict[str, Any]) -> None:
@@ -51,6 +52,7 @@ def test_forms_count_by_what_they_say() -> None:
         Json(Other),
         Near(),
         *(kind(words) for kind in (Choice, Odds) for words in (("a",), ("b",), ("a", "b"), ("b", "a"))),
+        *(Likelihood(words, begins) for words in ("a", "b") for begins in ("", "a")),
         *(Opened(begins, stops) for begins in ("", "a", "a ") for stops in ((), ("a",), ("a", "b"))),
     ]
     assert len({key(request("x", form=form)) for form in forms}) == len(forms)
@@ -86,6 +88,7 @@ def test_another_model_or_setting_is_another_key_in_whatever_order_it_stands() -
         (Opened("a", ("b",)), "2835e91bf16fac7568e70fde5f3ebc88d1147b93900444ca91d6b348505e5f18"),
         (Odds(("a", "b")), "b136d08bb82a0224631008c206437ea2f99514d1959e20d12a530cd048c7461c"),
         (Near(), "74a6219cc487fc24e5c6746329d48fd4d829800dcb0f1215c234153d6e217129"),
+        (Likelihood("a", "b"), "2eb9d5e8e9ddf61c5d2c9f9a7f64307db4760f43341cd11999accef5c0d53889"),
     ],
 )
 def test_keys_stay_what_they_are(form: Form | None, kept: str) -> None:

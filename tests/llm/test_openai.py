@@ -20,7 +20,7 @@ from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm import openai, wire
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request
-from thinkus.llm.forms import Choice, Form, Json, Near, Odds, OffForm, Opened
+from thinkus.llm.forms import Choice, Form, Json, Likelihood, Near, Odds, OffForm, Opened
 from thinkus.llm.openai import OpenAI
 from thinkus.records import Message
 
@@ -161,13 +161,17 @@ def test_only_vllm_goes_on_from_given_words(structured: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        (Near(), "a language model does not say how near two texts are"),
+        (Likelihood("a"), r"only a model in this process \(judge=hf\) says how likely words are"),
+    ],
+)
 @pytest.mark.parametrize("structured", ["vllm", "schema", "json_object", "none"])
-def test_no_server_is_asked_how_near_two_texts_are(structured: str) -> None:
-    with (
-        serving(answer("1.0")) as server,
-        pytest.raises(ThinkusError, match=r"^a language model does not say"),
-    ):
-        asyncio.run(asked(endpoint(api_base=server.url, structured=structured), Near()))
+def test_no_server_is_asked_what_it_does_not_say(structured: str, form: Form, told: str) -> None:
+    with serving(answer("1.0")) as server, pytest.raises(ThinkusError, match=f"^{told}"):
+        asyncio.run(asked(endpoint(api_base=server.url, structured=structured), form))
     assert server.seen == []
 
 

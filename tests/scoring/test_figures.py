@@ -65,6 +65,10 @@ CASES = {
         lambda drawn: fold(all_of(DUELS, drawn)).strict.rate,
     ),
     "mean": Case(figures.mean(WORDS), lambda drawn: (lengths(all_of(WORDS, drawn)) or (None,))[0]),
+    "ratio": Case(
+        figures.ratio([(-sum(own), len(own)) for own in WORDS]),
+        lambda drawn: -sum(all_of(WORDS, drawn)) / len(all_of(WORDS, drawn)),
+    ),
     **{f"quartile {number}": quartile(number) for number in (1, 2, 3)},
     **{name: ending(name) for name in ("precision", "recall", "f1", "premature", "in_time", "never")},
     "divergence": Case(
@@ -108,6 +112,7 @@ def test_the_diversity_of_first_turns_weighs_pairs_by_how_often_both_were_drawn(
     [
         figures.win_rate([Counts(0, 0, 0, invalid=3)] * 2),
         figures.mean([[], []]),
+        figures.ratio([(0, 0), (0, 0)]),
         figures.quantile([[], []], 0.5),
         figures.divergence(["good", None], [None, None]),
         figures.divergence([None, None], ["good", None]),

@@ -1,10 +1,11 @@
 """What a run of judge comes to, task by task: from its rows to named figures, as they are printed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from thinkus.judging.ending import Left
 from thinkus.judging.goals import Goals
+from thinkus.judging.hindsight import NOT_ASKED, Shown, WeighedTurn
 from thinkus.judging.likeness import MeasuredConversation
 from thinkus.judging.online import BROKEN, JudgedDialogue, Measure
 from thinkus.judging.pairwise import JudgedTurn
@@ -27,6 +28,14 @@ MEASURES: dict[Measure, str] = {
     "disclosure": "disclosure",
     "progression": "progression",
     "additional": "additional information",
+}
+
+CONTRASTS: dict[str, Mapping[Shown, int]] = {
+    "with their own thoughts": {"own": 1},
+    "without thoughts": {"none": 1},
+    "with a stranger's": {"stranger": 1},
+    "own - without": {"own": 1, "none": -1},
+    "own - a stranger's": {"own": 1, "stranger": -1},
 }
 
 
@@ -232,6 +241,23 @@ def _sound(like: Likeness, failed: int | None, conversations: str) -> Figures:
 
 def _conversations(rows: Iterable[Any]) -> str:
     return number(len({row.conversation for row in rows}))
+
+
+def foretold(rows: Sequence[WeighedTurn]) -> Figures:
+    """Over all tokens of all turns that were weighed on every page: a turn that failed on one is in no figure."""
+    weighed = [row for row in rows if row.is_weighed]
+    tokens = sum(row.tokens for row in weighed)
+    return [
+        ("turns", number(len(weighed))),
+        ("  of conversations", number(len({row.conversation for row in weighed}))),
+        ("  tokens", number(tokens)),
+        *(
+            (name, decimals(sum(row.nats(contrast) for row in weighed) / tokens if tokens else None))
+            for name, contrast in CONTRASTS.items()
+        ),
+        ("not asked about", number(sum(row.wrong in NOT_ASKED for row in rows))),
+        ("failed", number(sum(not row.is_weighed and row.wrong not in NOT_ASKED for row in rows))),
+    ]
 
 
 # As they are printed -------------------------------------------------------------------------

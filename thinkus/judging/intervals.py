@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from thinkus.judging.ending import Left
-from thinkus.judging.figures import MEASURES, Figures, decided, decimals, percent
+from thinkus.judging.figures import CONTRASTS, MEASURES, Figures, decided, decimals, percent
+from thinkus.judging.hindsight import WeighedTurn
 from thinkus.judging.likeness import MeasuredConversation
 from thinkus.judging.lines import Cell
 from thinkus.judging.online import BROKEN, JudgedDialogue
@@ -98,6 +99,20 @@ def of_dialogues(rows: Sequence[JudgedDialogue]) -> dict[str, Sure]:
         ]
         sure[name] = Sure(figures.mean([[sum(own) / len(own)] if own else [] for own in known]))
     return sure
+
+
+def of_foretelling(rows: Sequence[WeighedTurn]) -> dict[str, Sure]:
+    if not rows:
+        return {}
+    held = [[row for row in own if row.is_weighed] for own in _by_conversation(rows)]
+    return {
+        name: Sure(
+            figures.ratio(
+                [(sum(row.nats(contrast) for row in own), sum(row.tokens for row in own)) for own in held]
+            )
+        )
+        for name, contrast in CONTRASTS.items()
+    }
 
 
 def of_leaving(rows: Sequence[Left]) -> dict[str, Sure]:

@@ -9,7 +9,7 @@ from rich.text import Text
 from thinkus.judging.fences import parts_of
 from thinkus.judging.lines import Lines
 from thinkus.llm.exchange import Outcome, Request
-from thinkus.llm.forms import Near, Odds
+from thinkus.llm.forms import Likelihood, Near, Odds
 from thinkus.terminal import beside, headline, plain, turn, wrapped
 
 MOST_LINES = 6
@@ -18,7 +18,9 @@ MOST_LINES = 6
 
 def show_question(request: Request, outcome: Outcome, console: Console) -> None:
     headline((request.item, request.purpose), console)
-    if not isinstance(request.form, Near | Odds):  # those have no page of ours, and a text may look like one
+    if not isinstance(
+        request.form, Near | Odds | Likelihood
+    ):  # those have no page of ours, and a text may look like one
         parts, task = parts_of(request.messages[-1].content)
         for part in (*parts, ("task", task)):
             console.print(Text(plain(part[0]), "dim"))
@@ -26,6 +28,8 @@ def show_question(request: Request, outcome: Outcome, console: Console) -> None:
     else:
         for message in request.messages:
             _print(message.role, message.content, console)
+    if isinstance(request.form, Likelihood):
+        _print("how likely?", request.form.words, console)
     _print("judge", outcome.completion.text if outcome.completion else "no answer", console)
 
 

@@ -8,6 +8,7 @@ from itertools import takewhile
 from thinkus.judging import figures, intervals
 from thinkus.judging.agreement import with_itself
 from thinkus.judging.goals import NO_SCENARIO
+from thinkus.judging.hindsight import NOT_ASKED
 from thinkus.judging.intervals import FEW, FEWEST
 from thinkus.judging.judgement import Judgement
 from thinkus.judging.lines import Cell, Column, Lines, lined_up
@@ -142,6 +143,13 @@ def _likeness(judgements: Sequence[Judgement]) -> Told:
     yield _published(measures)
 
 
+def _hindsight(judgements: Sequence[Judgement]) -> Told:
+    yield lined_up(
+        "what comes later, nats a token",
+        [one.column(figures.foretold(one.rows), intervals.of_foretelling(one.rows)) for one in judgements],
+    )
+
+
 _TABLES: dict[str, Callable[[Sequence[Judgement]], Told]] = {
     "pairwise": _pairwise,
     "terminal": _terminal,
@@ -149,6 +157,7 @@ _TABLES: dict[str, Callable[[Sequence[Judgement]], Told]] = {
     "online": _online,
     "ending": _ending,
     "likeness": _likeness,
+    "hindsight": _hindsight,
 }
 
 # What they have in common --------------------------------------------------------------------
@@ -167,7 +176,7 @@ def _not_as_asked(one: Judgement) -> Iterator[str]:
     if one.task in ("ending", "likeness"):
         return
     answers = [verdict for row in one.rows for verdict in getattr(row, "verdicts", (row,))]
-    never_asked = ("", NO_THOUGHT, NO_SCENARIO)
+    never_asked = ("", NO_THOUGHT, NO_SCENARIO, *NOT_ASKED)
     if kinds := Counter(answer.wrong for answer in answers if answer.wrong not in never_asked):
         told = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in kinds.most_common())
         yield f"{one.candidate}, {one.judge}: cannot be read: {told} (failures.jsonl has them)"

@@ -1,6 +1,6 @@
 """All ways of judging, by the name of their task."""
 
-from thinkus.judging import ending, goals, likeness, online, pairwise, terminal
+from thinkus.judging import ending, goals, hindsight, likeness, online, pairwise, terminal
 from thinkus.judging.task import Way
 
 WAYS: dict[str, Way] = {
@@ -10,4 +10,5 @@ WAYS: dict[str, Way] = {
     "online": online,
     "ending": ending,
     "likeness": likeness,
+    "hindsight": hindsight,
 }

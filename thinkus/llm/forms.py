@@ -13,6 +13,9 @@ DIGITS = 6
 NOT_NEAR = (
     "a language model does not say how near two texts are; only a sentence encoder (judge=embedding) does"
 )
+NOT_WEIGHED = "only a model in this process (judge=hf) says how likely words are that are given to it"
+NATS_DIGITS = 3
+"""Of the likelihood of a whole text; here too the others are noise."""
 _Cosine = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", re.DOTALL)
 
@@ -129,7 +132,37 @@ class Near(msgspec.Struct, frozen=True):
         return {"near": True}
 
 
-Form = Choice | Json | Opened | Odds | Near
+class Weighed(msgspec.Struct, frozen=True):
+    """How likely given words are."""
+
+    logarithm: Annotated[float, msgspec.Meta(le=0)]
+    """The natural one, of the likelihood of all of them together."""
+    tokens: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Likelihood(msgspec.Struct, frozen=True):
+    """How likely it is that the model goes on with `words`, as if it had written `begins`; that it ends there is no
+    part of it."""
+
+    words: str
+    begins: str = ""
+
+    def read(self, text: str) -> Weighed:
+        try:
+            return msgspec.json.decode(text, type=Weighed)
+        except (msgspec.DecodeError, UnicodeError):
+            raise OffForm("does not say how likely the words are") from None
+
+    @staticmethod
+    def written(logarithm: float, tokens: int) -> str:
+        rounded = round(logarithm, NATS_DIGITS)
+        return msgspec.json.encode(Weighed(0.0 if rounded > 0 else rounded, tokens)).decode()
+
+    def described(self) -> dict[str, Any]:
+        return {"likelihood": self.words, "begins": self.begins}
+
+
+Form = Choice | Json | Opened | Odds | Near | Likelihood
 
 
 @cache

@@ -30,6 +30,8 @@ MOST_ROWS = 32
 ENOUGH_ROWS = 8  # fewer take nearly as long for a step; from there on the long are parted from the short
 MOST_PADDED_TOKENS = 65_536
 """Of a batch, prompts and answers at their longest: what the cache of keys and values has to hold."""
+MOST_READ_TOKENS = 4096
+"""Of a batch in which nothing is written; larger ones are no faster, and on a CPU slower by a half and more."""
 
 
 class HuggingFace:
@@ -148,6 +150,7 @@ def batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
     for row in sorted(rows, key=lambda row: (bool(row.options), row.width)):
         height = sum(len(other.options) or 1 for other in (*batch, row))
         is_full = height > MOST_ROWS or height * row.width > MOST_PADDED_TOKENS
+        is_full |= bool(row.options) and (len(batch) + 1) * row.width > MOST_READ_TOKENS
         is_much_longer = len(batch) >= ENOUGH_ROWS and row.width > 2 * batch[0].width
         if batch and (is_full or is_much_longer or bool(batch[0].options) != bool(row.options)):
             yield batch

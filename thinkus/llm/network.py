@@ -1,4 +1,4 @@
-"""A model and its tokenizer in this process: prompts in, and words, a choice or odds out, many rows at a time."""
+"""A model and its tokenizer in this process: prompts in, and words, a choice or likelihoods out, many at a time."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from thinkus.endpoint import Sampling
 from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request
-from thinkus.llm.forms import NOT_NEAR, Choice, Form, Near, Odds, Opened
+from thinkus.llm.forms import NOT_NEAR, Choice, Form, Likelihood, Near, Odds, Opened
 from thinkus.weights import load_tokenizer, silence_bars
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 2048
 """Of the prompts, read at once: masks grow with their square."""
+MOST_WEIGHED = 512
+"""Tokens whose likelihood is taken at once: for each a logit of every word that the model knows."""
 LIKELIEST = 1024
 """Mostly these hold top_p of the probability, and the rest need not be sorted."""
 LATEST = 16
@@ -33,7 +35,9 @@ class Row:
     prompt: list[int]
     seed: int
     longest: int  # of its answers, in tokens
-    options: Mapping[str, list[int]] = field(default_factory=dict)  # of a choice, each with its tokens
+    options: Mapping[str, list[int]] = field(
+        default_factory=dict
+    )  # what is to be weighed, each with its tokens
     form: Form | None = None
     done: "Future[Completion]" = field(default_factory=Future)
     written: list[int] = field(default_factory=list)
@@ -89,7 +93,7 @@ class Network:
             rendered = str(self._rendered(messages, add_generation_prompt=True))
         except TemplateError as error:  # some take no system text, or no two turns of one side
             raise AttemptFailed(Kind.REFUSED, f"the model's chat template says: {error}") from None
-        begins = request.form.begins if isinstance(request.form, Opened) else ""
+        begins = request.form.begins if isinstance(request.form, Opened | Likelihood) else ""
         return self._tokens(rendered + begins)
 
     def options_of(self, form: Form | None) -> dict[str, list[int]]:
@@ -98,6 +102,10 @@ class Network:
             raise ThinkusError(NOT_NEAR)
         if isinstance(form, Choice):
             return {words: [*self._tokens(words), self._turn_end] for words in form.options}
+        if isinstance(form, Likelihood):
+            if not (tokens := self._tokens(form.words)):
+                raise AttemptFailed(Kind.REFUSED, "the words whose likelihood is asked for hold no token")
+            return {form.words: tokens}
         return {words: self._tokens(words) for words in form.options} if isinstance(form, Odds) else {}
 
     def write(self, rows: Sequence[Row]) -> Iterator[tuple[Row, str, str]]:
@@ -133,7 +141,7 @@ class Network:
                 logits = self._step(latest, mask, cache, rows_kept=1)[:, -1]
 
     def choose(self, rows: Sequence[Row]) -> Iterator[tuple[Row, str, str]]:
-        """The likeliest of the options, or the odds; each is a row that goes on from the prompt, which is read once."""
+        """The likeliest of the options, or how likely they are; each goes on from the prompt, which is read once."""
         import torch
 
         tails = [tail for row in rows for tail in row.options.values()]
@@ -141,24 +149,38 @@ class Network:
         with torch.inference_mode():
             cache, mask, logits = self._read([row.prompt for row in rows])
             cache.batch_select_indices(torch.tensor(owners, device=self.device))
-            length = max(map(len, tails))
-            padded = torch.tensor([tail + [0] * (length - len(tail)) for tail in tails], device=self.device)
-            is_real = torch.tensor(
-                [[at < len(tail) for at in range(length)] for tail in tails], device=self.device
-            )
-            mask = torch.cat([mask[owners], is_real[:, :-1].long()], dim=1)
-            logits = logits[owners][:, None]
-            if length > 1:  # or there is nothing that goes on
-                after = self._step(padded[:, :-1], mask, cache, rows_kept=length - 1)
-                logits = torch.cat([logits, after], dim=1)
-            logits = logits.float()
-            of_tokens = logits.gather(2, padded[:, :, None])[:, :, 0] - logits.logsumexp(dim=2)
-            likelihoods = iter(of_tokens.where(is_real, 0.0).sum(dim=1).tolist())
+            likelihoods = iter(self._likelihoods(tails, cache, mask[owners], logits[owners]))
         for row in rows:
             likelihood = {word: next(likelihoods) for word in row.options}
             word = max(likelihood, key=likelihood.__getitem__)
             row.written = row.options[word]
-            yield row, row.form.written(likelihood) if isinstance(row.form, Odds) else word, "stop"
+            told = word
+            if isinstance(row.form, Odds):
+                told = row.form.written(likelihood)
+            elif isinstance(row.form, Likelihood):
+                told = row.form.written(likelihood[word], len(row.written))
+            yield row, told, "stop"
+
+    def _likelihoods(
+        self, tails: Sequence[list[int]], cache: Any, mask: "torch.Tensor", logits: "torch.Tensor"
+    ) -> list[float]:
+        """The logarithm for each, as what goes on from its row; long ones in pieces."""
+        import torch
+
+        length = max(map(len, tails))
+        padded = torch.tensor([tail + [0] * (length - len(tail)) for tail in tails], device=self.device)
+        is_real = torch.tensor(
+            [[at < len(tail) for at in range(length)] for tail in tails], device=self.device
+        )
+        found = [_logarithms(logits[:, None], padded[:, :1])]
+        piece = max(1, MOST_WEIGHED // len(tails))
+        for start in range(0, length - 1, piece):
+            end = min(start + piece, length - 1)
+            mask = torch.cat([mask, is_real[:, start:end].long()], dim=1)
+            after = self._step(padded[:, start:end], mask, cache, rows_kept=end - start)
+            found.append(_logarithms(after, padded[:, start + 1 : end + 1]))
+        sums: list[float] = torch.cat(found, dim=1).where(is_real, 0.0).sum(dim=1).tolist()
+        return sums
 
     def _read(self, prompts: Sequence[list[int]]) -> "tuple[Any, torch.Tensor, torch.Tensor]":
         """The prompts, ending together: their keys and values, which columns are real, and what may follow."""
@@ -211,6 +233,12 @@ class Network:
 
     def _tokens(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def _logarithms(logits: "torch.Tensor", tokens: "torch.Tensor") -> "torch.Tensor":
+    """Of the likelihood of each token, from the logits at its place."""
+    logits = logits.float()
+    return logits.gather(2, tokens[:, :, None])[:, :, 0] - logits.logsumexp(dim=2)
 
 
 def _least_of_nucleus(logits: "torch.Tensor", top_p: float) -> "torch.Tensor":

@@ -16,7 +16,7 @@ import msgspec
 from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import Kind, Request
-from thinkus.llm.forms import NOT_NEAR, Choice, Form, Json, Near, Odds, Opened
+from thinkus.llm.forms import NOT_NEAR, NOT_WEIGHED, Choice, Form, Json, Likelihood, Near, Odds, Opened
 from thinkus.records import Message
 
 LONGEST_DETAIL = 300
@@ -233,6 +233,8 @@ def asked_form(structured: str, form: Form | None) -> dict[str, Any]:
         return _asked_to_go_on(structured, form)
     if isinstance(form, Near):
         raise ThinkusError(NOT_NEAR)
+    if isinstance(form, Likelihood):
+        raise ThinkusError(NOT_WEIGHED)
     if isinstance(form, Odds):
         return {"logprobs": True, "top_logprobs": MOST_ODDS, "max_tokens": 1}
     if isinstance(form, Choice) and structured == "vllm":

@@ -24,6 +24,11 @@ def mean(values: Sequence[Sequence[float]]) -> Sums:
     return Sums(np.array([(sum(own), len(own)) for own in values], dtype=float), quotient)
 
 
+def ratio(sums: Sequence[tuple[float, float]]) -> Sums:
+    """Of two sums, from what each conversation brings to both."""
+    return Sums(np.array(sums, dtype=float), quotient)
+
+
 def quotient(sums: Floats) -> Floats:
     return divided(sums[:, 0], sums[:, 1])
 
