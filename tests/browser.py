@@ -15,7 +15,6 @@ import aiohttp
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE_S = 60
-MARK = ("about:", "data:")
 
 
 class Tab:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 
 from thinkus.help import yaml_value
 from thinkus.judging.judgement import Judgement
-from thinkus.judging.tables import told_apart
 from thinkus.paths import CONF
 from thinkus.report.cases import Cases
 from thinkus.report.lineage import Found
@@ -25,11 +24,11 @@ def head(name: str, judgements: Sequence[Judgement], behind: Sequence[Found], ca
 
 
 def _facts(judgements: Sequence[Judgement], cases: Cases) -> Iterator[tuple[str, list[str]]]:
-    names: set[str] = set()
-    for is_live in (False, True):
-        runs = {one.candidate for one in judgements if one.task != "goals" and one.is_live == is_live}
-        names |= set(told_apart(sorted(runs)).values())
-    yield "Simulated people", sorted(names)
+    short = {speaker.run: speaker.name for speaker in cases.speakers}
+    yield (
+        "Simulated people",
+        sorted({short.get(one.candidate, one.candidate) for one in judgements if one.task != "goals"}),
+    )
     over: dict[str, set[str]] = {}
     for one in judgements:
         over.setdefault(one.corpus.name, set()).update(row.conversation for row in one.rows)

@@ -12,7 +12,8 @@ function ticks(low, high) {
   const rough = (high - low || 1) / 4, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map(one => one * power).find(one => one >= rough), found = [];
   for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + 1e-9 * step; at += step) found.push(at);
-  return found.map(value => [value, value.toFixed(Math.max(0, -Math.floor(Math.log10(step))))]);
+  const digits = Math.max(0, -Math.floor(Math.log10(step)));
+  return found.map(value => [value, value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1")]);
 }
 
 const LONG_NAME = 20;
