@@ -128,8 +128,9 @@ def _carried_out(task: Task, target: Path) -> bool:
             return False
         say(f"{task.stage}: {'goes on in' if run.is_resumed else 'writes'} {target}")
         work.run(task.config, run)
-        for role, read in work.inputs(task.config, task.directory.parent.parent).items():
-            if read.identity != task.inputs[role].identity:
+        there = work.inputs(task.config, task.directory.parent.parent)
+        for role, read in task.inputs.items():
+            if role not in there or there[role].identity != read.identity:
                 belongings.clear(target)
                 raise ThinkusError(
                     f"{role}: {read.read} was changed while it was read; the same command begins anew"
@@ -146,6 +147,7 @@ def outlook(stage: str, config: StageConfig, name: str, *, redo: bool) -> Outloo
     fresh = _manifest(stage, name, config, inputs, work.prompts(config))
     make_writable(directory.parent)
     if getattr(config, "shard", None) is None:
+        redo = redo or _is_outdated(stage, directory, fresh)
         if redo:
             belongings.refuse_to_clear(directory)
         elif not (directory / MANIFEST).exists():

@@ -34,9 +34,10 @@ def made(way: Way, root: Path, *words: str, **made_from: Any) -> Judgement:
     """As it comes of a finished run of judge over these."""
     asked_for = config(*words)
     read = {role: InputFacts(one.read, one.identity) for role, one in way.inputs(asked_for, root).items()}
-    its = load_manifest(finished(root, "judge/it", [], inputs=read, **({"task": asked_for.task} | made_from)))
+    run = finished(root, "judge/it", [], inputs=read, **({"task": asked_for.task} | made_from))
+    its = load_manifest(run)
     assert its is not None
-    return Judgement.of(its, [TURN], 0.9, 0.9)
+    return Judgement.of(run, its, [TURN], 0.9, 0.9)
 
 
 def say(*_: object) -> str:
@@ -49,12 +50,13 @@ def test_a_run_is_named_by_what_it_read() -> None:
         "baseline": InputFacts("outputs/simulate/theirs", "y"),
     }
     made_from = {"task": "pairwise", "judge.name": "hosted", "judge.model": "a/model", "protocol": "paper"}
-    one = Judgement.of(replace(manifest(**made_from), inputs=facts), [1], 0.9, 0.9)
+    place = Path("outputs/judge/it")
+    one = Judgement.of(place, replace(manifest(**made_from), inputs=facts), [1], 0.9, 0.9)
     told = {"protocol": "paper", "judge.model": "a/model"}
-    assert one == Judgement("pairwise", "ours", "hosted (a/model)", told, "theirs", (1,), 0.9, 0.9)
-    bare = Judgement.of(
-        replace(manifest(task="goals"), inputs={"eval": InputFacts("annotate/sample", "x")}), [], 0.9, 0.9
-    )
+    assert one[:8] == ("pairwise", "ours", "hosted (a/model)", told, "theirs", (1,), 0.9, 0.9)
+    assert (one.run, one.read) == ("outputs/judge/it", {"candidate": "x", "baseline": "y"})
+    made_of = {"eval": InputFacts("annotate/sample", "x")}
+    bare = Judgement.of(place, replace(manifest(task="goals"), inputs=made_of), [], 0.9, 0.9)
     assert (bare.candidate, bare.judge, bare.against) == ("sample", "", None)
     assert set(bare.facts.values()) == {""}
 

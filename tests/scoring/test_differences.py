@@ -102,10 +102,11 @@ def test_the_smallest_difference_is_seen_four_times_in_five() -> None:
     assert 0.73 < seen / 300 < 0.87
 
 
-def test_figures_over_the_values_of_two_methods_are_made_of_both_and_halved() -> None:
+def test_figures_over_the_values_of_two_methods_are_made_of_both_and_parted() -> None:
     generator = np.random.default_rng(1)
     short, long = (generator.integers(1, most, size=(30, 3)).tolist() for most in (10, 30))
-    one, other = quantile(short + long, 0.5).halves()
+    both = quantile(short + long, 0.5)
+    one, other = both.among(range(30)), both.among(range(30, 60))
     assert value_of(one) == np.median(short)
     assert value_of(other) == np.median(long)
     assert difference(one, other, SEED, 200).p == 1 / 201

@@ -1,8 +1,10 @@
 """How far judges agree: with themselves, asked again; and with each other, beyond what chance would have them agree."""
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from itertools import combinations
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from thinkus.judging.figures import MEASURES, Figures, decimals, number, percent
@@ -29,7 +31,6 @@ Item = tuple[Hashable, str | None]
 """What was asked about, and the answer; None where that cannot be read."""
 Labels = dict[str, dict[Hashable, str | None]]
 """By conversation, and by what was asked about in it."""
-_OF_THE_SAME = ("candidate", "against", "corpus")
 
 
 class _Question(NamedTuple):
@@ -43,17 +44,39 @@ class _Question(NamedTuple):
 
 def between_judges(judgements: Sequence[Judgement]) -> Iterator[Lines]:
     """Of one task: wherever more than one judged the same, a column for each candidate."""
-    same: dict[tuple[object, ...], dict[str, Judgement]] = {}
+    same: dict[tuple[str, ...], dict[str, Judgement]] = {}
     for one in judgements:
-        same.setdefault(tuple(getattr(one, key) for key in _OF_THE_SAME), {})[one.judge] = one
-    by_judges: dict[tuple[str, ...], list[dict[str, Judgement]]] = {}
+        # Asked in the same way once more it is no other judge.
+        same.setdefault(_of_the_same(one), {}).setdefault(one.asked or one.judge, one)
+    by_judges: dict[tuple[str, ...], list[list[Judgement]]] = {}
     for ones in same.values():
         if len(ones) > 1:
-            by_judges.setdefault(tuple(sorted(ones)), []).append(ones)
-    for judges, held in by_judges.items():
+            named = sorted(_named_apart(list(ones.values())), key=lambda one: one.judge)
+            by_judges.setdefault(tuple(one.judge for one in named), []).append(named)
+    for held in by_judges.values():
         for question in _QUESTIONS.get(judgements[0].task, ()):
-            columns = [_column(question, [ones[judge] for judge in judges]) for ones in held]
-            yield lined_up(f"how far judges agree: {question.name}", columns)
+            columns = [_column(question, ones) for ones in held]
+            names = Counter(column.name for column in columns)
+            apart = [
+                one._replace(name=f"{one.name} against {ones[0].against}") if names[one.name] > 1 else one
+                for one, ones in zip(columns, held, strict=True)
+            ]
+            yield lined_up(f"how far judges agree: {question.name}", apart)
+
+
+def _of_the_same(one: Judgement) -> tuple[str, ...]:
+    """What judges must share to have been asked about the same, in as many orders, against the same goals."""
+    read = (one.identity("candidate"), one.identity("baseline"), one.read.get("goals", ""))
+    return (*read, one.corpus.identity, one.facts.get("protocol", ""))
+
+
+def _named_apart(ones: Sequence[Judgement]) -> list[Judgement]:
+    """A judge that was asked in two ways is two, called by their runs."""
+    names = Counter(one.judge for one in ones)
+    return [
+        one._replace(judge=f"{one.judge}, {PurePath(one.run).name}") if names[one.judge] > 1 else one
+        for one in ones
+    ]
 
 
 def with_itself(judgements: Sequence[Judgement]) -> Iterator[Lines]:

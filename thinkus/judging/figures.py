@@ -272,7 +272,7 @@ def decimals(value: float | None, digits: int = 4) -> str:
 
 
 def percent(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{100 * value:.2f}"
+    return UNDEFINED if value is None else f"{100 * value:z.2f}"
 
 
 def share(count: int, whole: int) -> str:

@@ -1,6 +1,7 @@
 """How sure the figures of a run are: 95 % intervals, by a bootstrap over its conversations."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from thinkus.judging.ending import Left
@@ -12,7 +13,7 @@ from thinkus.judging.online import BROKEN, JudgedDialogue
 from thinkus.judging.pairwise import JudgedTurn
 from thinkus.judging.terminal import RatedThought
 from thinkus.scoring import figures, order
-from thinkus.scoring.bootstrap import Figure, estimates
+from thinkus.scoring.bootstrap import Figure, Remembered, estimates
 from thinkus.scoring.length import held_at_zero
 from thinkus.scoring.likeness import Measured
 from thinkus.scoring.wins import fold
@@ -170,7 +171,7 @@ def _of_sound(own: Sequence[Measured], beside: Sequence[Measured]) -> dict[str, 
     return {
         "words a turn": Sure(figures.mean(words), _one),
         **(quartiles if any(words) else {}),
-        "first-turn diversity": Sure(figures.first_turn_diversity([one.first for one in own]), percent),
+        "first-turn diversity": Sure(_diversity(tuple(one.first for one in own)), percent),
         "intent's words in a turn": Sure(figures.mean([one.intent for one in own]), percent),
         "MATTR-50": richness("mattr", decimals),
         "HD-D-42": richness("hd_d", decimals),
@@ -181,6 +182,16 @@ def _of_sound(own: Sequence[Measured], beside: Sequence[Measured]) -> dict[str, 
     }
 
 
+@lru_cache(maxsize=64)
+def _diversity(first_turns: tuple[tuple[str, ...], ...]) -> Figure:
+    """Of people it is asked for beside each candidate, and of a candidate in two places."""
+    return Remembered(partial(_pairs, first_turns))
+
+
+_pairs = lru_cache(maxsize=1)(figures.first_turn_diversity)
+"""Only the last, for it is large."""
+
+
 def _by_conversation(rows: Iterable[Any]) -> list[list[Any]]:
     held: dict[str, list[Any]] = {}
     for row in rows:
@@ -189,11 +200,11 @@ def _by_conversation(rows: Iterable[Any]) -> list[list[Any]]:
 
 
 def _one(value: float) -> str:
-    return f"{value:.1f}"
+    return f"{value:z.1f}"
 
 
 def _two(value: float) -> str:
-    return f"{value:.2f}"
+    return f"{value:z.2f}"
 
 
 def _short(value: float) -> str:
@@ -201,4 +212,4 @@ def _short(value: float) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{value:.1%}"
+    return f"{value:z.1%}"

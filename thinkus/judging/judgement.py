@@ -1,31 +1,20 @@
 """A finished run of judge as tables and reports take it: its rows, and what they hang on."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from thinkus.errors import RunRefused
+from thinkus.identity import identity_of
 from thinkus.judging.figures import Controls, Figures
 from thinkus.judging.intervals import Sure, with_intervals
 from thinkus.judging.lines import Column
-from thinkus.paths import expanded
-from thinkus.runs import Manifest, load_manifest
+from thinkus.judging.origin import Corpus, Found, behind, corpus_of, facts_of, kin_of, talk_of
+from thinkus.paths import without_home
+from thinkus.runs import Manifest
 
 FACTS = ("against", "judge", "protocol", "assistant", "method", "decode", "ending", "max_turns")
 """What figures hang on: said once where it is the same for all."""
-_FAMILIES = re.compile(
-    "llama|qwen|deepseek|gpt|claude|gemini|gemma|mistral|mixtral|phi|glm|kimi|grok|command|olmo|smollm"
-)
-
-
-class Corpus(NamedTuple):
-    """The real conversations that somebody was tried on."""
-
-    name: str = ""
-    identity: str = ""
-    """Empty where the run that says so is gone."""
 
 
 class Judgement(NamedTuple):
@@ -46,26 +35,39 @@ class Judgement(NamedTuple):
     """Who else is of the judge's family, and of which."""
     again: Sequence[Any] = ()
     """Rows of what the judge was asked again."""
+    run: str = ""
+    """Its directory."""
+    read: Mapping[str, str] = MappingProxyType({})
+    """What it was made from: by role, what tells it from all else."""
+    asked: str = ""
+    """How its judge was asked, in a word that is the same where that is: the model, the sampling, the prompts."""
+    talk: str = ""
+    """The same of how its live dialogues were held; empty where the run that says so is gone."""
 
     @classmethod
-    def of(cls, manifest: Manifest, rows: Sequence[Any], ties: float, wins: float) -> "Judgement":
-        made_from = manifest.made_from
+    def of(
+        cls, directory: Path, manifest: Manifest, rows: Sequence[Any], ties: float, wins: float
+    ) -> "Judgement":
+        run, made_from = Found(directory, manifest), manifest.made_from
         judge, model = str(made_from.get("judge.name") or ""), made_from.get("judge.model")
-        candidate = _name(manifest, "candidate") or _name(manifest, "eval") or ""
-        user = _run_of(manifest, "candidate")
+        user = behind(run, "candidate")
         told = {"protocol": str(made_from.get("protocol") or ""), "judge.model": str(model or "")}
         return cls(
             str(made_from["task"]),
-            candidate,
+            _name(manifest, "candidate") or _name(manifest, "eval") or "",
             f"{judge} ({model})" if model else judge,
-            told | _of_the_user(user),
+            told | facts_of(user),
             _name(manifest, "baseline"),
             tuple(row for row in rows if not getattr(row, "take", 0)),
             ties,
             wins,
-            _corpus(manifest, user),
-            tuple(_kin(manifest, user)),
+            corpus_of(run, user),
+            tuple(kin_of(run, user)),
             tuple(row for row in rows if getattr(row, "take", 0)),
+            without_home(directory),
+            {role: facts.identity for role, facts in manifest.inputs.items()},
+            _asked(manifest),
+            talk_of(user),
         )
 
     @property
@@ -74,15 +76,45 @@ class Judgement(NamedTuple):
         return self.task == "pairwise" and Controls.of(self.rows).failed(self.ties, self.wins)
 
     @property
+    def stamp(self) -> str:
+        """For a reader, where its judge failed them."""
+        if not self.is_untrusted:
+            return ""
+        return (
+            f"NOT TO BE TRUSTED: {self.candidate}, {self.judge}: this judge failed its controls (at least "
+            f"{self.ties:.0%} of the real texts must tie themselves, and {self.wins:.0%} beat a stranger's)"
+        )
+
+    @property
     def is_live(self) -> bool:
-        return self.task == "online" or any(getattr(row, "ended_by", None) for row in self.rows)
+        is_told = self.task == "online" or "people" in self.read
+        return is_told or any(getattr(row, "ended_by", None) for row in self.rows)
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """What the figures of two must share, besides conversations and judge, to be held against each other."""
+        shared = {"baseline": self.identity("baseline")} if self.task == "pairwise" else {}
+        if self.is_live and self.task != "likeness":  # that is held against people alone
+            held = (self.facts.get(fact, "") for fact in ("assistant", "ending", "max_turns"))
+            shared["assistant or ending"] = " ".join((self.talk or self.run, *held))
+        return shared | ({"list of goals": self.read.get("goals", "")} if self.task == "online" else {})
+
+    def identity(self, role: Literal["candidate", "baseline"]) -> str:
+        """Of what it read; two runs may have one name."""
+        name = self.candidate if role == "candidate" else self.against
+        return self.read.get(role) or name or ""
 
     @property
     def sides(self) -> "list[Judgement]":
         """Of live dialogues: the candidate's, and the baseline's beside them as another's."""
         own = [row for row in self.rows if row.whose == "candidate"]
         other = [row for row in self.rows if row.whose == "baseline"]
-        theirs = self._replace(candidate=self.against or "", facts={**self.facts, "method": ""}, rows=other)
+        theirs = self._replace(
+            candidate=self.against or "",
+            facts={**self.facts, "method": "", "decode": ""},
+            rows=other,
+            read={**self.read, "candidate": self.identity("baseline")},
+        )
         return [self._replace(rows=own), *([theirs] if other else [])]
 
     def column(self, printed: Figures, sure: Mapping[str, Sure] = MappingProxyType({})) -> Column:
@@ -91,50 +123,15 @@ class Judgement(NamedTuple):
         return Column(self.candidate, facts, with_intervals(printed, sure))
 
 
-def families(model: str) -> set[str]:
-    """By its name: a model that was distilled from another is of both; one that nobody knows is its own."""
-    own = model.rstrip("/").rpartition("/")[2].lower()
-    return set(_FAMILIES.findall(own)) or set(re.findall(r"\A[a-z]+", own))
-
-
 def _name(manifest: Manifest, role: str) -> str | None:
     facts = manifest.inputs.get(role)
     return facts.read.rpartition("/")[2] if facts else None
 
 
-def _run_of(manifest: Manifest | None, role: str) -> Manifest | None:
-    """What it read, as long as that is there."""
-    facts = manifest.inputs.get(role) if manifest else None
-    with suppress(RunRefused):
-        return load_manifest(expanded(facts.read)) if facts else None
-    return None
-
-
-def _of_the_user(user: Manifest | None) -> dict[str, str]:
-    if user is None:
-        return {}
-    keys = {"method.name": "method", "decode": "decode"}
-    if user.made_from.get("mode") == "online":
-        keys |= {"assistant.name": "assistant", "ending": "ending", "max_turns": "max_turns"}
-    return {fact: str(user.made_from.get(key, "")) for key, fact in keys.items()}
-
-
-def _corpus(manifest: Manifest, user: Manifest | None) -> Corpus:
-    facts = manifest.inputs.get("eval") or (user and user.inputs.get("eval"))
-    return Corpus(facts.read.rpartition("/")[2], facts.identity) if facts else Corpus()
-
-
-def _kin(manifest: Manifest, user: Manifest | None) -> Iterator[str]:
-    """Judges are said to like what is written as they would write it."""
-    judge = manifest.made_from.get("judge.model")
-    if not judge or manifest.made_from.get("judge.backend") == "encoder":
-        return
-    own = families(str(judge))
-    annotator = _run_of(manifest, "eval") or _run_of(user, "eval")
-    models = {
-        "candidate": user and (user.made_from.get("user.model") or user.made_from.get("model.name")),
-        "annotator": annotator and annotator.made_from.get("annotator.model"),
+def _asked(manifest: Manifest) -> str:
+    kept = {
+        key: value
+        for key, value in manifest.made_from.items()
+        if key == "protocol" or key.startswith(("judge.", "prompt "))
     }
-    for who, model in models.items():
-        if model and (shared := own & families(str(model))):
-            yield f"{who} ({model}) are of one family, {' and '.join(sorted(shared))}"
+    return identity_of(kept)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from rich.table import Table
 
+from thinkus.terminal import plain
+
 
 class Cell(NamedTuple):
     """A figure as it is printed."""
@@ -41,7 +43,7 @@ class Lines(NamedTuple):
     @property
     def as_table(self) -> Table:
         table = Table(
-            title=self.above or None,
+            title=plain(self.above) or None,
             title_justify="left",
             title_style="dim",
             header_style="bold",
@@ -50,9 +52,9 @@ class Lines(NamedTuple):
         )
         table.add_column(self.title, no_wrap=True)
         for name in self.columns:
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(plain(name), justify="right", no_wrap=True)
         for name, cells in self.rows:
-            table.add_row(name, *(cell.printed for cell in cells))
+            table.add_row(plain(name), *(plain(cell.printed) for cell in cells))
         return table
 
 

@@ -265,7 +265,7 @@ def _of(dialogue: Dialogue) -> tuple[str, Scenario]:
 
 def _check_alike(ours: tuple[Path, Manifest], theirs: tuple[Path, Manifest]) -> None:
     """Who answers, and who ends the talk, are half of a dialogue."""
-    one, other = (_conditions(manifest) for _, manifest in (ours, theirs))
+    one, other = (conditions(manifest) for _, manifest in (ours, theirs))
     for key in (*one, *(key for key in other if key not in one)):
         if one.get(key) != other.get(key):
             raise ThinkusError(
@@ -274,7 +274,8 @@ def _check_alike(ours: tuple[Path, Manifest], theirs: tuple[Path, Manifest]) -> 
             )
 
 
-def _conditions(manifest: Manifest) -> dict[str, Any]:
+def conditions(manifest: Manifest) -> dict[str, Any]:
+    """Of live dialogues: with whom they are held, and what ends them."""
     return {
         key: value
         for key, value in manifest.made_from.items()

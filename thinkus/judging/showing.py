@@ -46,9 +46,9 @@ def _print(who: str, words: str, console: Console) -> None:
 
 
 def print_whole(told: Lines | Table | str, console: Console) -> None:
-    """No figure is folded, however narrow the window."""
+    """No figure is folded, however narrow the window; and a name that a server gave itself does nothing to it."""
     if isinstance(told, str):
-        console.print(told)
+        console.print(plain(told))
         return
     window, table = console.width, told.as_table if isinstance(told, Lines) else told
     console.width = max(window, Measurement.get(console, console.options.update(width=1000), table).maximum)

@@ -21,6 +21,11 @@ PROXY = (
     "judged by a sentence encoder and by spelling: a cheap proxy for closeness in meaning and style, which knows "
     "neither scenario nor history, and to which being about as long as the real text is worth something"
 )
+UNLIKE = {
+    "assistant or ending": "held with different assistants or endings, or with such as nobody knows any more",
+    "list of goals": "held against different lists of goals",
+}
+"""Live dialogues."""
 
 
 def tables(judgements: Sequence[Judgement]) -> Told:
@@ -73,12 +78,7 @@ def _pairwise(judgements: Sequence[Judgement]) -> Told:
         "closer to the person?",
         [one.column(figures.wins(one.rows), intervals.of_wins(one.rows)) for one in judgements],
     )
-    for one in judgements:
-        if one.is_untrusted:
-            yield (
-                f"NOT TO BE TRUSTED: {one.candidate}, {one.judge}: this judge failed its controls (at least "
-                f"{one.ties:.0%} of the real texts must tie themselves, and {one.wins:.0%} beat a stranger's)"
-            )
+    yield from filter(None, (one.stamp for one in judgements))
     if any(turn.nearness for one in judgements for turn in one.rows):
         yield f"embedding: {PROXY}"
 
@@ -105,11 +105,7 @@ def _online(judgements: Sequence[Judgement]) -> Told:
         for side in one.sides:
             columns.append(side.column(figures.dialogues(side.rows), intervals.of_dialogues(side.rows)))
     yield lined_up("live dialogues", columns)
-    conditions = {
-        tuple(one.facts.get(fact) for fact in ("assistant", "ending", "max_turns")) for one in judgements
-    }
-    if len(conditions) > 1:
-        yield "held with different assistants or endings, so these columns cannot be compared"
+    yield from _unlike(judgements)
 
 
 def _ending(judgements: Sequence[Judgement]) -> Told:
@@ -127,6 +123,7 @@ def _ending(judgements: Sequence[Judgement]) -> Told:
             one.column(figures.as_late_as_people(one.rows), intervals.of_lateness(one.rows)) for one in live
         ]
         yield lined_up("leaving, in live dialogues", told)
+        yield from _unlike(live)
 
 
 def _likeness(judgements: Sequence[Judgement]) -> Told:
@@ -161,6 +158,12 @@ _TABLES: dict[str, Callable[[Sequence[Judgement]], Told]] = {
 }
 
 # What they have in common --------------------------------------------------------------------
+
+
+def _unlike(judgements: Sequence[Judgement]) -> Told:
+    for key, unlike in UNLIKE.items():
+        if len({one.conditions.get(key) for one in judgements}) > 1:
+            yield f"{unlike}, so these columns cannot be compared"
 
 
 def _published(measures: dict[str, str]) -> Lines:

@@ -1,7 +1,8 @@
 """What one method has over another: on the same conversations, by the same judge, and whether chance would do."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import accumulate, combinations
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -10,8 +11,8 @@ from thinkus.judging import intervals
 from thinkus.judging.intervals import FEWEST, SEED, Form, Sure
 from thinkus.judging.judgement import Judgement
 from thinkus.judging.online import BROKEN
-from thinkus.scoring.bootstrap import Estimate, Interval, Sums
-from thinkus.scoring.differences import Difference, difference, holm
+from thinkus.scoring.bootstrap import Estimate, Figure, Interval, Sums
+from thinkus.scoring.differences import Difference, differences, holm
 
 HEADLINES = {
     "pairwise": ("r_w",),
@@ -50,59 +51,160 @@ class Compared(NamedTuple):
     """Corrected for all that were compared with it."""
 
 
+class _Pair(NamedTuple):
+    """Two figures over the same conversations in the same order."""
+
+    figure: str
+    one: str
+    other: str
+    left_out: int
+    sides: tuple[Figure, Figure]
+    form: Form
+    is_mirrored: bool = False
+    """The other is the one's own opposite, so that the difference is twice the figure."""
+
+
+class _Method(NamedTuple):
+    """A judgement among those that are laid beside it."""
+
+    judgement: Judgement
+    held: Mapping[str, Sequence[Any]]
+    """The rows that count, by conversation."""
+    start: int
+    """Where its conversations begin among those of all methods."""
+
+    @property
+    def identity(self) -> str:
+        return self.judgement.identity("candidate")
+
+    @property
+    def places(self) -> dict[str, int]:
+        return {conversation: self.start + at for at, conversation in enumerate(self.held)}
+
+
 def compared(judgements: Sequence[Judgement]) -> list[Compared]:
     """All that judgements of one task, of the same corpus, by the same judge say of each other: a family."""
-    found = [one for one in _all(judgements) if one.difference.estimate.value is not None]
-    tested = [one.difference.p for one in found if one.difference.p is not None]
-    corrected = iter(holm(tested))
-    return [one if one.difference.p is None else one._replace(p_holm=next(corrected)) for one in found]
+    pairs = list(_pairs(judgements))
+    measured = _measured(pairs)
+    corrected = iter(holm([one.p for one in measured if one.p is not None]))
+    return [
+        Compared(
+            pair.figure,
+            pair.one,
+            pair.other,
+            pair.sides[0].conversations,
+            pair.left_out,
+            found,
+            pair.form,
+            None if found.p is None else next(corrected),
+        )
+        for pair, found in zip(pairs, measured, strict=True)
+    ]
 
 
-def _all(judgements: Sequence[Judgement]) -> Iterator[Compared]:
+def not_compared(judgements: Sequence[Judgement]) -> Iterator[str]:
+    """What a reader could look for among the differences, and why it is not there."""
+    task, methods = judgements[0].task, _methods(judgements)
+    if task in ("pairwise", "likeness"):
+        for one in methods:
+            if len(one.held) < FEWEST:
+                yield f"{one.judgement.candidate}: fewer than {FEWEST} conversations, so no differences"
+    if task in HEADLINES:
+        once, again = _once(methods)
+        for one, first in again:
+            yield (
+                f"{one.judgement.candidate}: the same run as {first.judgement.candidate}, judged once more; others "
+                "are held against the first alone"
+            )
+        reasons = Counter(why for two in _others(once) if (why := _why_not(*two)))
+        if reasons:
+            told = "; ".join(f"{count:,} {why}" for why, count in reasons.items())
+            yield f"pairs that are not held against each other: {told}"
+
+
+def _measured(pairs: Sequence[_Pair]) -> list[Difference]:
+    """From the same resamples wherever there are as many conversations."""
+    by_size: dict[int, list[int]] = {}
+    for at, pair in enumerate(pairs):
+        by_size.setdefault(pair.sides[0].conversations, []).append(at)
+    found: dict[int, Difference] = {}
+    for places in by_size.values():
+        found |= zip(places, differences([pairs[at].sides for at in places], SEED), strict=True)
+    return [_halved(found[at]) if pair.is_mirrored else found[at] for at, pair in enumerate(pairs)]
+
+
+def _pairs(judgements: Sequence[Judgement]) -> Iterator[_Pair]:
     task = judgements[0].task
     if task == "likeness":
-        for one in judgements:
-            yield from _beside_people(one)
+        for judgement in judgements:
+            yield from _beside_people(judgement)
+    if task not in HEADLINES:
         return
+    methods = _methods(judgements)
+    told = _sure_of_all(methods)
     if task == "pairwise":
-        yield from (_with_its_baseline(one) for one in judgements if len(_ids(one)) >= FEWEST)
-    sides = [side for one in judgements for side in (one.sides if task == "online" else [one])]
-    methods = {side.candidate: side for side in sides}
-    for one, other in combinations(methods.values(), 2):
-        if _conditions(one) == _conditions(other):
-            yield from _between(one, other)
+        yield from (_with_its_baseline(one, told["r_w"]) for one in methods if len(one.held) >= FEWEST)
+    for one, other in _others(_once(methods)[0]):
+        if not _why_not(one, other):
+            yield from _between(one, other, told)
 
 
-def _conditions(one: Judgement) -> tuple[object, ...]:
-    """Under which its figures are like those of another."""
-    return (
-        one.is_live,
-        one.against if one.task == "pairwise" else None,
-        *(one.facts.get(fact) for fact in ("assistant", "ending", "max_turns") if one.is_live),
-    )
+def _methods(judgements: Sequence[Judgement]) -> list[_Method]:
+    is_online = judgements[0].task == "online"
+    sides = [side for one in judgements for side in (one.sides if is_online else [one])]
+    held = [_held(side) for side in sides]
+    starts = accumulate(map(len, held), initial=0)
+    return [_Method(*one) for one in zip(sides, held, starts, strict=False)]
 
 
-def _between(one: Judgement, other: Judgement) -> Iterator[Compared]:
-    both = _ids(one).keys() & _ids(other).keys()
-    if len(both) < FEWEST:
-        return
-    left_out = len(_ids(one).keys() | _ids(other).keys()) - len(both)
-    rows = [*_ordered(one, both, ""), *_ordered(other, both, "other ")]
-    told = _sure(one, rows)
-    key = "ending, live" if one.task == "ending" and one.is_live else one.task
-    for name in HEADLINES[key]:
-        if name in told and isinstance(figure := told[name].figure, Sums):
-            found = difference(*figure.halves(), seed=SEED)
-            yield Compared(name, one.candidate, other.candidate, len(both), left_out, found, told[name].form)
+def _once(methods: Sequence[_Method]) -> tuple[list[_Method], list[tuple[_Method, _Method]]]:
+    """Each run once; and those that are there again, each with the first."""
+    first: dict[tuple[object, ...], _Method] = {}
+    again = []
+    for one in methods:
+        there = first.setdefault((one.identity, *one.judgement.conditions.values()), one)
+        if there is not one:
+            again.append((one, there))
+    return list(first.values()), again
 
 
-def _with_its_baseline(one: Judgement) -> Compared:
+def _others(methods: Sequence[_Method]) -> Iterator[tuple[_Method, _Method]]:
+    return ((one, other) for one, other in combinations(methods, 2) if one.identity != other.identity)
+
+
+def _why_not(one: _Method, other: _Method) -> str:
+    """Empty where they may be held against each other."""
+    there = other.judgement.conditions
+    for key, value in one.judgement.conditions.items():
+        if there[key] != value:
+            return f"with another {key}"
+    return f"with fewer than {FEWEST} conversations in common" if len(_in_both(one, other)) < FEWEST else ""
+
+
+def _in_both(one: _Method, other: _Method) -> list[str]:
+    return sorted(one.held.keys() & other.held.keys())
+
+
+def _between(one: _Method, other: _Method, told: Mapping[str, Sure]) -> Iterator[_Pair]:
+    mine, theirs = one.judgement, other.judgement
+    both = _in_both(one, other)
+    left_out = len(one.held.keys() | other.held.keys()) - len(both)
+    for name in HEADLINES["ending, live" if mine.task == "ending" and mine.is_live else mine.task]:
+        figure, form = told[name]
+        assert isinstance(figure, Sums)
+        places = ([side.places[conversation] for conversation in both] for side in (one, other))
+        label = f"{name} against {mine.against}" if mine.task == "pairwise" else name
+        sides = tuple(map(figure.among, places))
+        yield _Pair(label, mine.candidate, theirs.candidate, left_out, (sides[0], sides[1]), form)
+
+
+def _with_its_baseline(one: _Method, r_w: Sure) -> _Pair:
     """r_w is a difference already: were the two the same, either could have had the other's wins."""
-    own = intervals.of_wins(one.rows)["r_w"]
-    assert isinstance(own.figure, Sums)
-    mirrored = Sums(own.figure.rows[:, [1, 0, 2]], own.figure.of)
-    doubled = difference(own.figure, mirrored, SEED)
-    return Compared("r_w", one.candidate, one.against or "", len(_ids(one)), 0, _halved(doubled), own.form)
+    assert isinstance(r_w.figure, Sums)
+    own = r_w.figure.among(list(one.places.values()))
+    mirrored = Sums(own.rows[:, [1, 0, 2]], own.of)
+    names = "r_w", one.judgement.candidate, one.judgement.against or ""
+    return _Pair(*names, 0, (own, mirrored), r_w.form, is_mirrored=True)
 
 
 def _halved(doubled: Difference) -> Difference:
@@ -116,16 +218,24 @@ def _halved(doubled: Difference) -> Difference:
     return Difference(half, doubled.p, doubled.smallest and doubled.smallest / 2)
 
 
-def _beside_people(one: Judgement) -> Iterator[Compared]:
+def _beside_people(one: Judgement) -> Iterator[_Pair]:
     if len(one.rows) < FEWEST:
         return
     people, candidate = intervals.of_sounds(one.rows)
     for name in SOUNDS:
-        found = difference(candidate[name].figure, people[name].figure, SEED)
-        yield Compared(name, one.candidate, PEOPLE, len(one.rows), 0, found, candidate[name].form)
+        sides = candidate[name].figure, people[name].figure
+        yield _Pair(name, one.candidate, PEOPLE, 0, sides, candidate[name].form)
 
 
-def _sure(one: Judgement, rows: Sequence[Any]) -> Mapping[str, Sure]:
+def _sure_of_all(methods: Sequence[_Method]) -> Mapping[str, Sure]:
+    """A conversation of one method is another than the same of another."""
+    one = methods[0].judgement
+    rows = [
+        replace(row, conversation=f"{at} {conversation}")
+        for at, method in enumerate(methods)
+        for conversation, own in method.held.items()
+        for row in own
+    ]
     if one.task == "pairwise":
         return intervals.of_wins(rows)
     if one.task == "terminal":
@@ -135,7 +245,7 @@ def _sure(one: Judgement, rows: Sequence[Any]) -> Mapping[str, Sure]:
     return intervals.of_lateness(rows) if one.is_live else intervals.of_leaving(rows)
 
 
-def _ids(one: Judgement) -> dict[str, list[Any]]:
+def _held(one: Judgement) -> dict[str, list[Any]]:
     """The rows that count, by conversation."""
     held: dict[str, list[Any]] = {}
     for row in one.rows:
@@ -143,11 +253,3 @@ def _ids(one: Judgement) -> dict[str, list[Any]]:
         if getattr(row, "control", None) is None and not is_broken:
             held.setdefault(row.conversation, []).append(row)
     return held
-
-
-def _ordered(one: Judgement, ids: set[str], mark: str) -> Iterator[Any]:
-    """In the same order for all; marked, for two methods are told apart by their conversations here."""
-    held = _ids(one)
-    for conversation in sorted(ids):
-        for row in held[conversation]:
-            yield replace(row, conversation=f"{mark}{conversation}")

@@ -1,15 +1,22 @@
 """A report's sections: the runs of judge that belong together, each with its tables and what differs in it."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import TypeVar
 
 import msgspec
 
 from thinkus.judging.agreement import between_judges
+from thinkus.judging.figures import UNDEFINED
 from thinkus.judging.judgement import Judgement
 from thinkus.judging.lines import Cell, Lines
-from thinkus.judging.tables import tables
-from thinkus.report.differences import Compared, compared
+from thinkus.judging.origin import Corpus
+from thinkus.judging.tables import tables, told_apart
+from thinkus.report.differences import Compared, compared, not_compared
 
+K = TypeVar("K")
+Key = tuple[str, ...]
 TASKS = ("pairwise", "terminal", "online", "ending", "likeness", "hindsight", "goals")
 """In the order in which they are shown."""
 
@@ -41,63 +48,116 @@ class Section(msgspec.Struct, frozen=True):
     judge: str
     told: tuple[Lines | str, ...]
     differences: tuple[Differing, ...] = ()
+    runs: tuple[str, ...] = ()
+    """Of judge, that it is made of."""
+    names: dict[str, str] = {}
+    """Of candidates in full, by those that the tables have."""
 
 
 def sections(judgements: Sequence[Judgement]) -> Iterator[Section]:
     ordered = sorted(judgements, key=lambda one: (TASKS.index(one.task), one.corpus, one.is_live))
-    for key, ones in _grouped(ordered).items():
-        first = ones[0]
-        title = ", ".join(filter(None, (first.task, *key[1:])))
-        differing = tuple(map(_differing, compared(ones)))
-        yield Section(title, first.task, first.corpus.name, first.judge, tuple(tables(ones)), differing)
-    by_corpus: dict[tuple[str, object], list[Judgement]] = {}
+    groups: dict[Key, list[Judgement]] = {}
+    for one in ordered:
+        groups.setdefault(_key(one), []).append(one)
+    for key, title in _titles(groups).items():
+        yield _section(title, _named_apart(groups[key]))
+    yield from _by_several(ordered)
+
+
+def _section(title: str, ones: Sequence[Judgement]) -> Section:
+    first = ones[0]
+    short = told_apart([one.candidate for one in ones])
+    return Section(
+        title,
+        first.task,
+        first.corpus.name,
+        first.judge,
+        (*tables(ones), *_of_unknown_origin(ones), *not_compared(ones)),
+        tuple(map(_differing, compared(ones))),
+        tuple(one.run for one in ones),
+        {short[one.candidate]: one.candidate for one in ones},
+    )
+
+
+def _by_several(ordered: Sequence[Judgement]) -> Iterator[Section]:
+    by_corpus: dict[tuple[str, Corpus], list[Judgement]] = {}
     for one in ordered:
         by_corpus.setdefault((one.task, one.corpus), []).append(one)
-    for (task, _), ones in by_corpus.items():
+    titles = _distinct(
+        {key: _words(key[0], _on(key[1].name), "by several judges") for key in by_corpus},
+        {key: (f"corpus {key[1].identity[:8]}",) for key in by_corpus},
+    )
+    for (task, corpus), ones in by_corpus.items():
         if told := tuple(between_judges(ones)):
-            corpus = ones[0].corpus.name
-            title = ", ".join(filter(None, (task, _on(corpus), "by several judges")))
-            yield Section(title, task, corpus, "", told)
+            stamps = filter(None, (one.stamp for one in ones))
+            yield Section(titles[task, corpus], task, corpus.name, "", (*told, *stamps))
 
 
-def _grouped(judgements: Sequence[Judgement]) -> dict[tuple[str, ...], list[Judgement]]:
-    """By all that figures must share to stand beside each other, in words."""
-    found: dict[tuple[object, ...], list[Judgement]] = {}
-    for one in judgements:
-        key = one.task, one.corpus, one.is_live, one.judge, one.facts.get("protocol")
-        found.setdefault(key, []).append(one)
-    return {
-        (
+def _key(one: Judgement) -> Key:
+    """All that figures must share to stand beside each other; where nobody knows over what they are, they do not."""
+    corpus = one.corpus.identity or one.identity("candidate")
+    return one.task, one.corpus.name, corpus, str(one.is_live), one.judge, one.asked
+
+
+def _titles(groups: Mapping[Key, Sequence[Judgement]]) -> dict[Key, str]:
+    words, digests = {}, {}
+    for key, (one, *_) in groups.items():
+        asks = one.judge and one.task not in ("ending", "likeness")
+        protocol = one.facts.get("protocol") if one.task == "pairwise" else ""
+        words[key] = _words(
             one.task,
             _on(one.corpus.name),
             "live" if one.is_live and one.task != "online" else "",
-            f"by {one.judge}" if one.judge and one.task not in ("ending", "likeness") else "",
-            f"protocol {one.facts['protocol']}"
-            if one.task == "pairwise" and one.facts.get("protocol")
-            else "",
-            one.corpus.identity[:8] if _is_named_twice(one, judgements) else "",
-        ): ones
-        for ones in found.values()
-        for one in ones[:1]
-    }
+            f"by {one.judge}" if asks else "",
+            f"protocol {protocol}" if protocol else "",
+        )
+        whence = "corpus" if one.corpus.identity else one.candidate
+        digests[key] = f"{whence} {key[2][:8]}", f"asked as {one.asked[:8]}"
+    return _distinct(words, digests)
+
+
+def _distinct(words: Mapping[K, str], digests: Mapping[K, Sequence[str]]) -> dict[K, str]:
+    """What two titles share is told apart by as much of what they are made of as differs."""
+    found = {}
+    for key, title in words.items():
+        alike = [digests[other] for other, its in words.items() if its == title]
+        apart = (own for own, *others in zip(digests[key], *alike, strict=True) if len(set(others)) > 1)
+        found[key] = _words(title, *apart)
+    return found
+
+
+def _words(*parts: str) -> str:
+    return ", ".join(filter(None, parts))
 
 
 def _on(corpus: str) -> str:
     return f"on {corpus}" if corpus else ""
 
 
-def _is_named_twice(one: Judgement, judgements: Sequence[Judgement]) -> bool:
-    return any(
-        other.corpus.name == one.corpus.name and other.corpus.identity != one.corpus.identity
-        for other in judgements
-    )
+def _named_apart(ones: Sequence[Judgement]) -> list[Judgement]:
+    """One candidate judged twice, or two of one name, are told apart by their runs of judge."""
+    by_run = [one._replace(candidate=f"{one.candidate} ({PurePath(one.run).name})") for one in ones]
+    by_place = [one._replace(candidate=f"{one.candidate} ({one.run})") for one in ones]
+    found = list(ones)
+    for longer in (by_run, by_place):
+        names = Counter(one.candidate for one in found)
+        found = [more if names[one.candidate] > 1 else one for one, more in zip(found, longer, strict=True)]
+    return found
+
+
+def _of_unknown_origin(ones: Sequence[Judgement]) -> Iterator[str]:
+    if not ones[0].corpus.identity:
+        yield (
+            f"{ones[0].candidate}: the runs that say over which conversations this is are gone or were derived anew, "
+            "so it stands alone"
+        )
 
 
 def _differing(one: Compared) -> Differing:
     value, interval, _, _ = one.difference.estimate
-    assert value is not None, "or it would not be here"
     ends = interval and (one.form(interval.low), one.form(interval.high))
-    cell = Cell(one.form(value), ends, interval is not None and interval.method == "percentile")
+    printed = UNDEFINED if value is None else one.form(value)
+    cell = Cell(printed, ends, interval is not None and interval.method == "percentile")
     smallest = one.difference.smallest
     return Differing(
         one.figure,

@@ -98,7 +98,8 @@ def ordinal_alpha(rated: Rated, levels: Sequence[str] = LEVELS) -> Sums:
 
 
 def _summed(rated: Rated, size: int, row: Callable[[Item], Floats], of: Callable[[Floats], Floats]) -> Sums:
-    return Sums(np.array([sum(map(row, items), start=np.zeros(size)) for items in rated]), of)
+    rows = [sum(map(row, items), start=np.zeros(size)) for items in rated]
+    return Sums(np.array(rows).reshape(len(rated), size), of)
 
 
 def _counts(item: Item, labels: Sequence[str]) -> Floats:

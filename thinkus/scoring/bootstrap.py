@@ -6,7 +6,8 @@ by one subtraction.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from statistics import NormalDist
 from typing import Literal, NamedTuple, Protocol
 
@@ -62,10 +63,9 @@ class Sums(NamedTuple):
     def telling(self) -> int:
         return int(self.rows.any(axis=1).sum())
 
-    def halves(self) -> "tuple[Sums, Sums]":
-        """Of one method's conversations, with another's after them: so that both are the same function of sums."""
-        one, other = np.split(self.rows, 2)
-        return Sums(one, self.of), Sums(other, self.of)
+    def among(self, conversations: Sequence[int]) -> "Sums":
+        """Of some of them, by their places: the same function of sums, whoever's the others are."""
+        return Sums(self.rows[list(conversations)], self.of)
 
     def under(self, weights: Floats) -> Floats:
         return self.of(weights @ self.rows)
@@ -101,6 +101,25 @@ class OverPairs(NamedTuple):
     def left_out(self) -> Floats:
         others = self.present.sum() - self.present
         return divided(self.matrix.sum() - 2 * self.matrix.sum(axis=1), others * (others - 1))
+
+
+class Remembered:
+    """A figure that is dear, and asked for under the same weights again: in a table, and in differences from others."""
+
+    def __init__(self, made: Callable[[], Figure]) -> None:
+        figure = made()
+        self.conversations, self.telling = figure.conversations, figure.telling
+        self._made, self._left_out = made, figure.left_out()
+        self._known: dict[bytes, Floats] = {}
+
+    def under(self, weights: Floats) -> Floats:
+        key = blake2b(weights.tobytes()).digest()
+        if key not in self._known:
+            self._known[key] = self._made().under(weights)
+        return self._known[key]
+
+    def left_out(self) -> Floats:
+        return self._left_out
 
 
 class Interval(NamedTuple):

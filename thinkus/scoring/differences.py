@@ -13,7 +13,7 @@ from thinkus.scoring.bootstrap import (
     Figure,
     Floats,
     Sums,
-    estimate,
+    estimates,
     value_of,
 )
 
@@ -62,11 +62,26 @@ class Difference(NamedTuple):
 
 def difference(one: Figure, other: Figure, seed: int, resamples: int = RESAMPLES) -> Difference:
     """The two in the same figure, over the same conversations in the same order."""
-    found = estimate(Paired(one, other), seed, resamples)
-    p = None
-    if isinstance(one, Sums) and isinstance(other, Sums) and one.of is other.of:
-        p = swapped_p(one, other, seed, resamples)
-    return Difference(found, p, None if found.error is None else SEEN * found.error)
+    return differences([(one, other)], seed, resamples)[0]
+
+
+def differences(
+    pairs: Sequence[tuple[Figure, Figure]], seed: int, resamples: int = RESAMPLES
+) -> list[Difference]:
+    """All over as many conversations: from the same resamples, and the same ways of swapping."""
+    found = estimates({str(at): Paired(*pair) for at, pair in enumerate(pairs)}, seed, resamples)
+    swapped = {
+        str(at): _Swapped(one, other)
+        for at, (one, other) in enumerate(pairs)
+        if isinstance(one, Sums) and isinstance(other, Sums) and one.of is other.of
+    }
+    _swap(list(swapped.values()), seed, resamples)
+    return [
+        Difference(
+            one, swapped[at].p if at in swapped else None, None if one.error is None else SEEN * one.error
+        )
+        for at, one in found.items()
+    ]
 
 
 def swapped_p(one: Sums, other: Sums, seed: int, swaps: int = RESAMPLES) -> float | None:
@@ -74,22 +89,52 @@ def swapped_p(one: Sums, other: Sums, seed: int, swaps: int = RESAMPLES) -> floa
 
     A way of swapping that leaves no figure speaks against a difference, as one that is as large does.
     """
-    observed = value_of(Paired(one, other))
-    if observed is None:
-        return None
-    differing = (one.rows != other.rows).any(axis=1)
-    alike = one.rows[~differing].sum(axis=0)
-    mine, theirs = one.rows[differing], other.rows[differing]
-    is_exact = len(mine) <= EXACT
-    as_large = tried = 0
-    for swapped in _every_way(len(mine)) if is_exact else _ways(len(mine), seed, swaps):
-        kept = 1 - swapped
-        here, there = kept @ mine + swapped @ theirs, swapped @ mine + kept @ theirs
-        found = one.of(alike + here) - one.of(alike + there)
-        tried += len(found)
-        as_large += len(found) - int((np.abs(found) < abs(observed) - NOISE).sum())
-    # The way things are is one of all; among those drawn it is counted as one more.
-    return as_large / tried if is_exact else (as_large + 1) / (tried + 1)
+    swapped = _Swapped(one, other)
+    _swap([swapped], seed, swaps)
+    return swapped.p
+
+
+class _Swapped:
+    """Two methods whose conversations change places: how often they are then as far apart as they are."""
+
+    def __init__(self, one: Sums, other: Sums) -> None:
+        self._of, self._observed = one.of, value_of(Paired(one, other))
+        self._here, self._there = one.rows.sum(axis=0), other.rows.sum(axis=0)
+        self._moves = other.rows - one.rows
+        self._as_large = self._tried = 0
+        self.conversations = len(self._moves)
+        self.is_exact = self._moves.any(axis=1).sum() <= EXACT
+
+    def gone_through(self) -> None:
+        """Every way of swapping conversations in which the two differ."""
+        moves = self._moves[self._moves.any(axis=1)]
+        self._count(_every_way(len(moves)) @ moves)
+
+    def tried(self, swapped: Floats) -> None:
+        self._count(swapped @ self._moves)
+
+    def _count(self, moved: Floats) -> None:
+        found = self._of(self._here + moved) - self._of(self._there - moved)
+        self._tried += len(found)
+        self._as_large += len(found) - int((np.abs(found) < abs(self._observed or 0) - NOISE).sum())
+
+    @property
+    def p(self) -> float | None:
+        if self._observed is None:
+            return None
+        # The way things are is one of all; among those drawn it is counted as one more.
+        one_more = not self.is_exact
+        return (self._as_large + one_more) / (self._tried + one_more)
+
+
+def _swap(all_: Sequence[_Swapped], seed: int, swaps: int) -> None:
+    for one in all_:
+        if one.is_exact:
+            one.gone_through()
+    drawn = [one for one in all_ if not one.is_exact]
+    for swapped in _ways(drawn[0].conversations, seed, swaps) if drawn else ():
+        for one in drawn:
+            one.tried(swapped)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -101,9 +146,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _every_way(conversations: int) -> Iterator[Floats]:
+def _every_way(conversations: int) -> Floats:
     numbers = np.arange(2**conversations)
-    yield (numbers[:, None] >> np.arange(conversations) & 1).astype(float)
+    swapped: Floats = (numbers[:, None] >> np.arange(conversations) & 1).astype(float)
+    return swapped
 
 
 def _ways(conversations: int, seed: int, count: int) -> Iterator[Floats]:

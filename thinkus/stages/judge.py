@@ -89,7 +89,7 @@ def show_results(finished: Sequence[tuple[Path, JudgeConfig]]) -> None:
         task = str(manifest.made_from["task"])
         rows = list(read_records(directory / RECORDS, WAYS[task].ROW))
         judgements.setdefault(task, []).append(
-            Judgement.of(manifest, rows, config.control_ties, config.control_wins)
+            Judgement.of(directory, manifest, rows, config.control_ties, config.control_wins)
         )
     console = _console()
     for ones in judgements.values():

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from thinkus.belongings import DIFFERENCES_CSV, FIGURES_CSV, PAGE, REPORT
+from thinkus.belongings import DIFFERENCES_CSV, FIGURES_CSV, PAGE, PART, REPORT
 from thinkus.config import ReportConfig
 from thinkus.console import progress, say
 from thinkus.errors import ThinkusError
@@ -14,6 +14,7 @@ from thinkus.help import yaml_value
 from thinkus.judging.judgement import Judgement
 from thinkus.judging.showing import print_whole
 from thinkus.judging.ways import WAYS
+from thinkus.paths import expanded
 from thinkus.records import read_records, to_line
 from thinkus.report.cases import Cases
 from thinkus.report.charts import spreads
@@ -32,6 +33,7 @@ from thinkus.report.markdown import (
 from thinkus.report.page import page
 from thinkus.report.sections import Section, sections
 from thinkus.runs import Input, Run, all_runs, input_identity, input_run, load_manifest, run_reference, status
+from thinkus.terminal import plain
 
 ONLY_READS = True
 """What it makes is made anew whenever what it reads has changed."""
@@ -40,27 +42,47 @@ RECORDS = "records.jsonl"
 
 
 def inputs(config: ReportConfig, root: Path) -> dict[str, Input]:
-    """The runs of judge that are named, or all that are done."""
-    if config.input is None:
-        judged = [place for stage, place in all_runs(root) if stage == "judge"]
-        unfinished = [place for place in judged if status(place) != "done"]
-        for place in unfinished:
-            say(f"report: leaves {place} out, which is {status(place)}")
-        named = [str(place) for place in judged if place not in unfinished]
-    else:
-        runs = [config.input] if isinstance(config.input, str) else config.input
-        named = [run_reference("judge", run) for run in runs]
-    if not named:
+    """The runs of judge that are named, or all that are done; by their names, so that another changes none."""
+    named = config.input if config.input is not None else [str(place) for place in _finished(root)]
+    runs = [named] if isinstance(named, str) else named
+    if not runs:
         raise ThinkusError(f"input: there is no finished run of judge under {root}; make one: {REMEDY}")
-    return {f"run {at}": _judged(root, one) for at, one in enumerate(named, 1)}
+    found: dict[str, Input] = {}
+    for one in (_judged(root, run_reference("judge", run)) for run in runs):
+        first = next((role for role, other in found.items() if other.identity == one.identity), None)
+        if first is None:
+            name = Path(one.read).name
+            found[f"{name}, {len(found) + 1}" if name in found else name] = one
+        elif one.read != found[first].read:
+            copied = f"{found[first].description}, of which {one.read} is a copy"
+            found[first] = found[first]._replace(description=copied)
+    return found
 
 
 def _judged(root: Path, named: str) -> Input:
     directory, manifest = input_run(root, named, REMEDY)
     if manifest.stage != "judge":
         raise ThinkusError(f"input: {directory} is a run of {manifest.stage}; name runs of judge")
+    if PART.fullmatch(directory.name):
+        raise ThinkusError(f"input: {directory} is a part of a run; name {directory.parent} once it is done")
     about = f"{manifest.made_from['task']}, {manifest.counts['items']:,} items"
     return Input(str(directory), input_identity(manifest), about)
+
+
+def _finished(root: Path) -> list[Path]:
+    return [place for place in _every(root) if status(place) == "done"]
+
+
+def _every(root: Path) -> list[Path]:
+    return [place for stage, place in all_runs(root) if stage == "judge"]
+
+
+def _left_out(config: ReportConfig, root: Path) -> list[str]:
+    """What nobody named, and was not to be had."""
+    if config.input is not None:
+        return []
+    states = ((place, status(place)) for place in _every(root))
+    return [f"leaves {place} out, which is {state}" for place, state in states if state != "done"]
 
 
 def prompts(_config: ReportConfig) -> Sequence[str]:
@@ -68,7 +90,8 @@ def prompts(_config: ReportConfig) -> Sequence[str]:
 
 
 def plan(config: ReportConfig, root: Path) -> list[str]:
-    return [f"lays {len(inputs(config, root)):,} runs of judge side by side, and asks nobody"]
+    count = len(inputs(config, root))
+    return [*_left_out(config, root), f"lays {count:,} runs of judge side by side, and asks nobody"]
 
 
 def run(config: ReportConfig, run: Run) -> None:
@@ -112,18 +135,20 @@ def _judgement(directory: Path) -> Judgement:
     assert manifest is not None, "it was opened before"
     rows = list(read_records(directory / RECORDS, WAYS[str(manifest.made_from["task"])].ROW))
     limits = (float(yaml_value(directory / "config.yaml", f"control_{one}") or 0) for one in ("ties", "wins"))
-    return Judgement.of(manifest, rows, *limits)
+    return Judgement.of(directory, manifest, rows, *limits)
 
 
 def show_results(finished: Sequence[tuple[Path, ReportConfig]]) -> None:
     console = Console(highlight=False, markup=False)
-    for directory, _ in finished:
+    for directory, config in finished:
         for section in read_records(directory / RECORDS, Section):
-            console.print(f"\n{section.title}", style="bold")
+            console.print(f"\n{plain(section.title)}", style="bold")
             for told in (*section.told, *_differences(section)):
                 print_whole(told, console)
         for name in (REPORT, FIGURES_CSV, DIFFERENCES_CSV, PAGE):
             say(f"report: {directory / name}")
+        for line in _left_out(config, expanded(config.root)):
+            say(f"report: {line}")
 
 
 def _differences(section: Section) -> Iterator[Table | str]:
@@ -132,6 +157,6 @@ def _differences(section: Section) -> Iterator[Table | str]:
         for at, name in enumerate(DIFFERENCES):
             table.add_column(name or "differences", justify="right" if at else "left", no_wrap=True)
         for one in section.differences:
-            table.add_row(*difference_cells(one))
+            table.add_row(*map(plain, difference_cells(one)))
         yield table
         yield ABOUT_DIFFERENCES
