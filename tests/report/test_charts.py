@@ -2,9 +2,10 @@
 
 import pytest
 
-from thinkus.judging.judgement import Corpus, Judgement
+from thinkus.judging.judgement import Judgement
 from thinkus.judging.likeness import MeasuredConversation
 from thinkus.judging.lines import Cell, Lines
+from thinkus.judging.origin import Corpus
 from thinkus.judging.published import CAPTION
 from thinkus.report.charts import BINS, Forest, Point, Shares, charts, spreads
 from thinkus.report.sections import Section

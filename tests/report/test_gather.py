@@ -16,12 +16,12 @@ from thinkus.judging.ending import Left
 from thinkus.judging.judgement import Judgement
 from thinkus.judging.online import JudgedDialogue
 from thinkus.judging.online import Verdict as Answer
+from thinkus.judging.origin import Found
 from thinkus.judging.pairwise import JudgedTurn, Nearness, Verdict
 from thinkus.judging.terminal import NO_THOUGHT, RatedThought
 from thinkus.records import Conversation, SpokenTurn
 from thinkus.report.cases import Cases, Live, Replayed, Spoken
 from thinkus.report.gather import Judged, gather
-from thinkus.report.lineage import Found
 from thinkus.runs import InputFacts, input_identity, load_manifest
 
 PEOPLE = (ANA, BEN, EVE)
@@ -41,7 +41,7 @@ def judged(
     directory = finished(root, f"judge/{name}", rows, inputs=inputs, task=task, **made_from)
     manifest = load_manifest(directory)
     assert manifest is not None
-    return Judged(Found(directory, manifest), Judgement.of(manifest, rows, 0.9, 0.9))
+    return Judged(Found(directory, manifest), Judgement.of(directory, manifest, rows, 0.9, 0.9))
 
 
 def echo(one: Conversation, turn: int) -> SpokenTurn:

@@ -8,11 +8,12 @@ import msgspec
 from tests.judging.parts import ANA, finished
 from tests.report.made import cases, replayed
 from tests.report.test_gather import facts
-from thinkus.judging.judgement import Corpus, Judgement
+from thinkus.judging.judgement import Judgement
+from thinkus.judging.origin import Corpus, Found
 from thinkus.judging.pairwise import JudgedTurn, Verdict
 from thinkus.report.head import head
 from thinkus.report.history import MOST_POINTS, curves, funnels
-from thinkus.report.lineage import Found, ancestors
+from thinkus.report.lineage import ancestors
 from thinkus.runs import load_manifest
 
 COUNTS = {

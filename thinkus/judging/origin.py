@@ -31,7 +31,7 @@ class Corpus(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A run, where it lies now."""
+    """A finished run, where it lies now."""
 
     directory: Path
     manifest: Manifest
@@ -43,10 +43,10 @@ def behind(run: Found | None, role: str) -> Found | None:
     if run is None or facts is None:
         return None
     read = expanded(facts.read)
-    for place in (read, run.directory.parent.parent / read.parent.name / read.name):
-        with suppress(RunRefused):
+    for place in dict.fromkeys((read, run.directory.parent.parent / read.parent.name / read.name)):
+        with suppress(RunRefused, OSError):
             manifest = load_manifest(place)
-            if manifest is not None and _is_that(manifest, facts.identity):
+            if manifest and manifest.status == "done" and _is_that(manifest, facts.identity):
                 return Found(place, manifest)
     return None
 

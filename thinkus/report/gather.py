@@ -6,10 +6,10 @@ from heapq import nsmallest
 from typing import Any, NamedTuple
 
 from thinkus.judging.judgement import Judgement
+from thinkus.judging.origin import Found, behind
 from thinkus.judging.tables import told_apart
 from thinkus.records import Annotation, Conversation, Dialogue, Exchange, Failure, read_records
 from thinkus.report.cases import Cases, Judge, Live, Replayed, Speaker, Spoken, Talk
-from thinkus.report.lineage import Found, behind
 from thinkus.report.rulings import Heard, Ruling, rulings
 from thinkus.runs import input_identity
 from thinkus.terminal import plain

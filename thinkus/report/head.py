@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from thinkus.help import yaml_value
 from thinkus.judging.judgement import Judgement
+from thinkus.judging.origin import Found
 from thinkus.paths import CONF
 from thinkus.report.cases import Cases
-from thinkus.report.lineage import Found
 from thinkus.report.page import Head, how_many
 
 TITLE = "Simulated people beside real ones"

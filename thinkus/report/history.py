@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from thinkus.report.lineage import Found
+from thinkus.judging.origin import Found
 from thinkus.train.metrics import Evaluation, Follower, StepFacts
 
 MOST_POINTS = 300

@@ -12,6 +12,7 @@ from thinkus.console import progress, say
 from thinkus.errors import ThinkusError
 from thinkus.help import yaml_value
 from thinkus.judging.judgement import Judgement
+from thinkus.judging.origin import Found
 from thinkus.judging.showing import print_whole
 from thinkus.judging.ways import WAYS
 from thinkus.paths import expanded
@@ -21,7 +22,7 @@ from thinkus.report.charts import spreads
 from thinkus.report.gather import Judged, gather
 from thinkus.report.head import head
 from thinkus.report.history import curves, funnels
-from thinkus.report.lineage import Found, ancestors
+from thinkus.report.lineage import ancestors
 from thinkus.report.markdown import (
     ABOUT_DIFFERENCES,
     DIFFERENCES,
@@ -127,15 +128,9 @@ def _write_page(run: Run, made: Sequence[Section], judged: Sequence[Judged], cas
 def _judged_run(directory: Path) -> Judged:
     manifest = load_manifest(directory)
     assert manifest is not None, "it was opened before"
-    return Judged(Found(directory, manifest), _judgement(directory))
-
-
-def _judgement(directory: Path) -> Judgement:
-    manifest = load_manifest(directory)
-    assert manifest is not None, "it was opened before"
     rows = list(read_records(directory / RECORDS, WAYS[str(manifest.made_from["task"])].ROW))
     limits = (float(yaml_value(directory / "config.yaml", f"control_{one}") or 0) for one in ("ties", "wins"))
-    return Judgement.of(directory, manifest, rows, *limits)
+    return Judged(Found(directory, manifest), Judgement.of(directory, manifest, rows, *limits))
 
 
 def show_results(finished: Sequence[tuple[Path, ReportConfig]]) -> None:
