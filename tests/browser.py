@@ -80,6 +80,10 @@ class Tab:
         await self.ask("Input.dispatchKeyEvent", type="keyDown", **told)
         await self.ask("Input.dispatchKeyEvent", type="keyUp", key=name)
 
+    async def keys(self, *names: str) -> None:
+        for name in names:
+            await self.key(name)
+
     async def look(self, width: int, height: int, scheme: str = "light") -> None:
         await self.ask(
             "Emulation.setDeviceMetricsOverride",
@@ -101,7 +105,7 @@ _CODES = {"ArrowDown": 40, "ArrowUp": 38, "End": 35, "Home": 36, "PageDown": 34,
 
 @asynccontextmanager
 async def browser(folder: Path) -> AsyncIterator[Tab]:
-    """Ended with the block; its profile lies in the folder."""
+    """Ended with the block; its profile lies in the folder, and what is saved goes there."""
     profile = folder / "profile"
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage")
     command = [
@@ -125,6 +129,7 @@ async def browser(folder: Path) -> AsyncIterator[Tab]:
             tab.session = session["sessionId"]
             for domain in ("Page", "Runtime", "Log", "Network"):
                 await tab.ask(f"{domain}.enable")
+            await tab.ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
             yield tab
             listening.cancel()
     finally:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import CHROMIUM, Tab, browser
 from tests.judging.labelling import Judged, pair, ruled
-from tests.sheets.browser import CHROMIUM, Browser, browsing
 from thinkus.judging.labels import labels_of
 from thinkus.judging.pair_sheet import draw, sheet_of
 from thinkus.sheets.folder import write
@@ -35,10 +35,10 @@ def page(folder: Path, judged: list[Judged]) -> Path:
     return write(sheet_of(draw(judged, 100)), folder)[0]
 
 
-def browse(folder: Path, work: Callable[[Browser], Awaitable[None]]) -> None:
+def browse(folder: Path, work: Callable[[Tab], Awaitable[None]]) -> None:
     async def go() -> None:
-        async with browsing(folder) as browser:
-            await work(browser)
+        async with browser(folder) as tab:
+            await work(tab)
 
     asyncio.run(go())
 
@@ -47,19 +47,17 @@ def test_what_is_typed_is_kept_saved_and_read_back(tmp_path: Path) -> None:
     judged = [ruled(pair(f"c{number}")) for number in range(4)]
     shown, saved = page(tmp_path, judged), tmp_path / "human-sheet-rated.csv"
 
-    async def fill(browser: Browser) -> None:
-        await browser.open(shown)
-        await browser.run("document.getElementById('next').click()")
-        await browser.press("a", "B", "t")
-        assert await browser.run("document.getElementById('said').textContent") == "3 of 4 rated"
-        await browser.open(shown)
-        assert await browser.run("document.getElementById('said').textContent") == "3 of 4 rated", (
-            "it is kept"
-        )
-        await browser.run("document.querySelector('textarea').focus()")
-        await browser.press("a", '"', ",", ";")
-        assert await browser.run("document.querySelector('h2').textContent") == "1 of 4"
-        await browser.run("document.getElementById('save').click()")
+    async def fill(tab: Tab) -> None:
+        await tab.open(shown.as_uri())
+        await tab.js("document.getElementById('next').click()")
+        await tab.keys("a", "B", "t")
+        assert await tab.js("document.getElementById('said').textContent") == "3 of 4 rated"
+        await tab.open(shown.as_uri())
+        assert await tab.js("document.getElementById('said').textContent") == "3 of 4 rated", "it is kept"
+        await tab.js("document.querySelector('textarea').focus()")
+        await tab.keys("a", '"', ",", ";")
+        assert await tab.js("document.querySelector('h2').textContent") == "1 of 4"
+        await tab.js("document.getElementById('save').click()")
         async with asyncio.timeout(30):
             while not saved.exists():
                 await asyncio.sleep(0.05)
@@ -81,20 +79,20 @@ def test_strange_texts_neither_run_nor_break_the_page(tmp_path: Path) -> None:
     ]
     shown = page(tmp_path, judged)
 
-    async def look(browser: Browser) -> None:
+    async def look(tab: Tab) -> None:
         for width, scheme in LOOKS:
-            await browser.look(width, 900, scheme)
-            await browser.open(shown)
-            assert await browser.run("document.title") == "Pairs to label"
-            assert await browser.run("document.querySelectorAll('article').length") == len(STRANGE)
-            assert await browser.run(
+            await tab.look(width, 900, scheme)
+            await tab.open(shown.as_uri())
+            assert await tab.js("document.title") == "Pairs to label"
+            assert await tab.js("document.querySelectorAll('article').length") == len(STRANGE)
+            assert await tab.js(
                 "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
             ), width
-            assert await browser.run(INSIDE), f"at {width} a text is wider than its box"
-            assert await browser.run(NEAR), "who reads one is never far from the question"
-            beside = await browser.run(BESIDE)
+            assert await tab.js(INSIDE), f"at {width} a text is wider than its box"
+            assert await tab.js(NEAR), "who reads one is never far from the question"
+            beside = await tab.js(BESIDE)
             assert beside == (width >= 700), "A and B stand beside each other where there is room"
-            (tmp_path / f"{width}-{scheme}.png").write_bytes(await browser.picture())
+            await tab.screenshot(tmp_path / f"{width}-{scheme}.png")
 
     browse(tmp_path, look)
     assert len({(tmp_path / f"{width}-{scheme}.png").read_bytes() for width, scheme in LOOKS}) == len(LOOKS)
