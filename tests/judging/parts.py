@@ -17,6 +17,7 @@ from tests.test_runs import manifest
 from thinkus.compose import jobs
 from thinkus.config import JudgeConfig
 from thinkus.errors import ThinkusError
+from thinkus.identity import identity_of
 from thinkus.judging.task import Judged, Task, Way
 from thinkus.llm.exchange import Completion, Outcome, Request
 from thinkus.records import Annotation, Conversation, Message, to_line
@@ -58,12 +59,14 @@ def finished(
     *,
     counts: dict[str, Any] | None = None,
     inputs: dict[str, InputFacts] | None = None,
+    config_yaml: str = "a: 1\n",
     **made_from: Any,
 ) -> Path:
     """A run of any stage."""
     stage, _, name = reference.partition("/")
     facts = {"stage": stage, "name": name, "made_from": made_from, "inputs": inputs or {}}
-    with claimed(root / reference, replace(manifest(), **facts), "a: 1\n", redo=False) as run:
+    facts["identity"] = identity_of(made_from)
+    with claimed(root / reference, replace(manifest(), **facts), config_yaml, redo=False) as run:
         assert run is not None
         with run.output("records.jsonl") as file:
             file.writelines(map(to_line, records))
@@ -72,8 +75,8 @@ def finished(
     return root / reference
 
 
-def annotated(root: Path, *people: Conversation) -> Path:
-    return finished(root, "annotate/sample", people)
+def annotated(root: Path, *people: Conversation, **made_from: Any) -> Path:
+    return finished(root, "annotate/sample", people, **made_from)
 
 
 def begun(way: Way, asked_for: JudgeConfig, root: Path) -> Task:

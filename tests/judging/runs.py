@@ -55,9 +55,15 @@ def _finished(
 
 
 def replayed(
-    root: Path, name: str, people: Sequence[Conversation], say: Say, method: str = "prompt", **more: Any
+    root: Path,
+    name: str,
+    people: Sequence[Conversation],
+    say: Say,
+    method: str = "prompt",
+    annotated: Path | None = None,
+    **more: Any,
 ) -> Path:
-    """An offline run over these conversations."""
+    """An offline run over these conversations, of an annotated run where that matters."""
     by = Simulated(method, "m", "utterances", "free", {})
     records, failures = [], []
     for one in people:
@@ -68,7 +74,13 @@ def replayed(
             Failure(f"{one.id}#{turn}", "empty", "", "") for turn, each in words.items() if each is None
         ]
     made_from = {"mode": "offline", "method.name": method, "method.thoughts": THINKS[method]} | more
-    return _finished(root, name, records, failures, made_from, {})
+    return _finished(root, name, records, failures, made_from, _evaluated(annotated) if annotated else {})
+
+
+def _evaluated(annotated: Path) -> dict[str, InputFacts]:
+    its = load_manifest(annotated)
+    assert its is not None
+    return {"eval": InputFacts(str(annotated), input_identity(its))}
 
 
 def live(
@@ -96,9 +108,6 @@ def live(
                 ended_by,  # type: ignore[arg-type]
             )
         )  # fmt: skip
-    its = load_manifest(annotated)
-    assert its is not None
-    inputs = {"eval": InputFacts(str(annotated), input_identity(its))}
     made_from = {
         "mode": "online",
         "method.name": method,
@@ -108,4 +117,4 @@ def live(
         "ending": "simulator",
         "max_turns": 20,
     } | more
-    return _finished(root, name, records, [], made_from, inputs)
+    return _finished(root, name, records, [], made_from, _evaluated(annotated))

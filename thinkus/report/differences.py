@@ -82,6 +82,26 @@ class _Method(NamedTuple):
         return {conversation: self.start + at for at, conversation in enumerate(self.held)}
 
 
+class _Figures:
+    """Of all methods together, so that those of each are the same function of sums."""
+
+    def __init__(self, methods: Sequence[_Method]) -> None:
+        self._told = _sure_of_all(methods)
+        self._known: dict[tuple[object, ...], Sums] = {}
+
+    def of(self, one: _Method, conversations: Sequence[str], name: str) -> Sums:
+        """In their order; the same thing each time, so that it is drawn but once for all differences."""
+        key = (one.start, name, *conversations)
+        if key not in self._known:
+            figure, places = self._told[name].figure, one.places
+            assert isinstance(figure, Sums)
+            self._known[key] = figure.among([places[conversation] for conversation in conversations])
+        return self._known[key]
+
+    def form(self, name: str) -> Form:
+        return self._told[name].form
+
+
 def compared(judgements: Sequence[Judgement]) -> list[Compared]:
     """All that judgements of one task, of the same corpus, by the same judge say of each other: a family."""
     pairs = list(_pairs(judgements))
@@ -141,12 +161,12 @@ def _pairs(judgements: Sequence[Judgement]) -> Iterator[_Pair]:
     if task not in HEADLINES:
         return
     methods = _methods(judgements)
-    told = _sure_of_all(methods)
+    figures = _Figures(methods)
     if task == "pairwise":
-        yield from (_with_its_baseline(one, told["r_w"]) for one in methods if len(one.held) >= FEWEST)
+        yield from (_with_its_baseline(one, figures) for one in methods if len(one.held) >= FEWEST)
     for one, other in _others(_once(methods)[0]):
         if not _why_not(one, other):
-            yield from _between(one, other, told)
+            yield from _between(one, other, figures)
 
 
 def _methods(judgements: Sequence[Judgement]) -> list[_Method]:
@@ -182,29 +202,26 @@ def _why_not(one: _Method, other: _Method) -> str:
 
 
 def _in_both(one: _Method, other: _Method) -> list[str]:
-    return sorted(one.held.keys() & other.held.keys())
+    """In the order of the one, which is that of its table's intervals as well."""
+    return [conversation for conversation in one.held if conversation in other.held]
 
 
-def _between(one: _Method, other: _Method, told: Mapping[str, Sure]) -> Iterator[_Pair]:
+def _between(one: _Method, other: _Method, figures: _Figures) -> Iterator[_Pair]:
     mine, theirs = one.judgement, other.judgement
     both = _in_both(one, other)
     left_out = len(one.held.keys() | other.held.keys()) - len(both)
     for name in HEADLINES["ending, live" if mine.task == "ending" and mine.is_live else mine.task]:
-        figure, form = told[name]
-        assert isinstance(figure, Sums)
-        places = ([side.places[conversation] for conversation in both] for side in (one, other))
         label = f"{name} against {mine.against}" if mine.task == "pairwise" else name
-        sides = tuple(map(figure.among, places))
-        yield _Pair(label, mine.candidate, theirs.candidate, left_out, (sides[0], sides[1]), form)
+        sides = figures.of(one, both, name), figures.of(other, both, name)
+        yield _Pair(label, mine.candidate, theirs.candidate, left_out, sides, figures.form(name))
 
 
-def _with_its_baseline(one: _Method, r_w: Sure) -> _Pair:
+def _with_its_baseline(one: _Method, figures: _Figures) -> _Pair:
     """r_w is a difference already: were the two the same, either could have had the other's wins."""
-    assert isinstance(r_w.figure, Sums)
-    own = r_w.figure.among(list(one.places.values()))
+    own = figures.of(one, list(one.held), "r_w")
     mirrored = Sums(own.rows[:, [1, 0, 2]], own.of)
     names = "r_w", one.judgement.candidate, one.judgement.against or ""
-    return _Pair(*names, 0, (own, mirrored), r_w.form, is_mirrored=True)
+    return _Pair(*names, 0, (own, mirrored), figures.form("r_w"), is_mirrored=True)
 
 
 def _halved(doubled: Difference) -> Difference:

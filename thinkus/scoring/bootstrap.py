@@ -145,11 +145,18 @@ def estimates(figures: Mapping[str, Figure], seed: int, resamples: int = RESAMPL
     sizes = {figure.conversations for figure in figures.values()}
     if len(sizes) > 1:
         raise ValueError(f"figures of different conversations: {', '.join(map(str, sorted(sizes)))} of them")
-    drawn: dict[str, list[Floats]] = {name: [] for name in figures}
-    for weights in resampled(max(sizes, default=0), seed, resamples):
-        for name, figure in figures.items():
-            drawn[name].append(figure.under(weights))
-    return {name: _estimate(figure, np.concatenate(drawn[name])) for name, figure in figures.items()}
+    drawn = draws(list(figures.values()), seed, resamples)
+    return {name: estimated(figure, own) for (name, figure), own in zip(figures.items(), drawn, strict=True)}
+
+
+def draws(figures: Sequence[Figure], seed: int, resamples: int) -> list[Floats]:
+    """What each comes to in each of the same resamples."""
+    conversations = max((figure.conversations for figure in figures), default=0)
+    blocks: list[list[Floats]] = [[] for _ in figures]
+    for weights in resampled(conversations, seed, resamples):
+        for figure, own in zip(figures, blocks, strict=True):
+            own.append(figure.under(weights))
+    return [np.concatenate(own) for own in blocks]
 
 
 def estimate(figure: Figure, seed: int, resamples: int = RESAMPLES) -> Estimate:
@@ -181,7 +188,8 @@ def divided(one: Floats, other: Floats) -> Floats:
     return quotient
 
 
-def _estimate(figure: Figure, drawn: Floats) -> Estimate:
+def estimated(figure: Figure, drawn: Floats) -> Estimate:
+    """From what it comes to in the resamples."""
     value, defined = value_of(figure), drawn[~np.isnan(drawn)]
     undefined = len(drawn) - len(defined)
     if value is None or figure.telling < 2 or len(defined) < max(2, DEFINED * len(drawn)):

@@ -13,7 +13,8 @@ from thinkus.scoring.bootstrap import (
     Figure,
     Floats,
     Sums,
-    estimates,
+    draws,
+    estimated,
     value_of,
 )
 
@@ -69,9 +70,13 @@ def differences(
     pairs: Sequence[tuple[Figure, Figure]], seed: int, resamples: int = RESAMPLES
 ) -> list[Difference]:
     """All over as many conversations: from the same resamples, and the same ways of swapping."""
-    found = estimates({str(at): Paired(*pair) for at, pair in enumerate(pairs)}, seed, resamples)
+    if len(sizes := {Paired(*pair).conversations for pair in pairs}) > 1:
+        raise ValueError(f"differences over {' and '.join(map(str, sorted(sizes)))} conversations")
+    figures = {id(figure): figure for pair in pairs for figure in pair}
+    drawn = dict(zip(figures, draws(list(figures.values()), seed, resamples), strict=True))
+    found = [estimated(Paired(*pair), drawn[id(pair[0])] - drawn[id(pair[1])]) for pair in pairs]
     swapped = {
-        str(at): _Swapped(one, other)
+        at: _Swapped(one, other)
         for at, (one, other) in enumerate(pairs)
         if isinstance(one, Sums) and isinstance(other, Sums) and one.of is other.of
     }
@@ -80,7 +85,7 @@ def differences(
         Difference(
             one, swapped[at].p if at in swapped else None, None if one.error is None else SEEN * one.error
         )
-        for at, one in found.items()
+        for at, one in enumerate(found)
     ]
 
 
@@ -98,23 +103,21 @@ class _Swapped:
     """Two methods whose conversations change places: how often they are then as far apart as they are."""
 
     def __init__(self, one: Sums, other: Sums) -> None:
-        self._of, self._observed = one.of, value_of(Paired(one, other))
+        self.one, self.other = one, other
+        self._observed = value_of(Paired(one, other))
         self._here, self._there = one.rows.sum(axis=0), other.rows.sum(axis=0)
-        self._moves = other.rows - one.rows
         self._as_large = self._tried = 0
-        self.conversations = len(self._moves)
-        self.is_exact = self._moves.any(axis=1).sum() <= EXACT
+        self._differing = (one.rows != other.rows).any(axis=1)
+        self.is_exact = self._differing.sum() <= EXACT
 
-    def gone_through(self) -> None:
+    def go_through(self) -> None:
         """Every way of swapping conversations in which the two differ."""
-        moves = self._moves[self._moves.any(axis=1)]
-        self._count(_every_way(len(moves)) @ moves)
+        moves = (self.other.rows - self.one.rows)[self._differing]
+        self.count(_every_way(len(moves)) @ moves)
 
-    def tried(self, swapped: Floats) -> None:
-        self._count(swapped @ self._moves)
-
-    def _count(self, moved: Floats) -> None:
-        found = self._of(self._here + moved) - self._of(self._there - moved)
+    def count(self, moved: Floats) -> None:
+        """What ways of swapping bring to the sums of the one, and take from those of the other."""
+        found = self.one.of(self._here + moved) - self.one.of(self._there - moved)
         self._tried += len(found)
         self._as_large += len(found) - int((np.abs(found) < abs(self._observed or 0) - NOISE).sum())
 
@@ -130,11 +133,13 @@ class _Swapped:
 def _swap(all_: Sequence[_Swapped], seed: int, swaps: int) -> None:
     for one in all_:
         if one.is_exact:
-            one.gone_through()
+            one.go_through()
     drawn = [one for one in all_ if not one.is_exact]
-    for swapped in _ways(drawn[0].conversations, seed, swaps) if drawn else ():
+    sides = {id(side): side for one in drawn for side in (one.one, one.other)}
+    for swapped in _ways(drawn[0].one.conversations, seed, swaps) if drawn else ():
+        sums = {key: swapped @ side.rows for key, side in sides.items()}
         for one in drawn:
-            one.tried(swapped)
+            one.count(sums[id(one.other)] - sums[id(one.one)])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
