@@ -36,10 +36,12 @@ demo: setup ## run what is built on the shipped sample: no GPU, no account, no k
 	$(BIN)/thinkus simulate data=sample $(DEMO) $(LIVE) method=prompt_thinking name=demo-prompt_thinking.online
 	$(BIN)/thinkus simulate data=sample $(DEMO) $(LIVE) input=demo-thinkingus name=demo-thinkingus.online --preview 3
 	@$(BIN)/thinkus runs
-	$(BIN)/thinkus judge -m task=pairwise,ending,likeness candidate=$(subst $(space),$(comma),$(DEMO_USERS:%=demo-%.offline)) baseline=demo-prompt.offline judge=embedding
+	$(BIN)/thinkus judge -m task=pairwise,ending,likeness candidate=$(subst $(space),$(comma),$(DEMO_USERS:%=demo-%.offline)) baseline=demo-prompt.offline judge=embedding > /dev/null  # report prints its tables
+	$(BIN)/thinkus report name=demo
 	@echo
 	@echo "Users of 270 million parameters, trained for a minute and judged on a few turns by a cheap proxy: that shows that the machinery works, not what the method can do."
-	@echo "Next: thinkus sft data=sample model=gemma270m --preview 3 shows what they were taught; README.md has the stages."
+	@echo "The page to open in a browser, with the tables, the training, and every case side by side: $(CURDIR)/outputs/report/demo/index.html"
+	@echo "Next: thinkus chat input=demo-thinkingus data=sample user=hf experiment=demo lets you talk with one of them; README.md has the stages."
 
 test: setup ## the tests: no root, no server
 	$(BIN)/python -m pytest
