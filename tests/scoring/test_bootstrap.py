@@ -12,6 +12,7 @@ from thinkus.scoring.bootstrap import (
     Figure,
     Floats,
     OverPairs,
+    Remembered,
     Sums,
     divided,
     estimate,
@@ -170,3 +171,26 @@ def test_the_standard_error_of_a_mean_is_the_textbooks() -> None:
     assert estimate(figure, SEED, 4000).error == pytest.approx(values.std() / np.sqrt(200), rel=0.04)
     (weights,) = resampled(200, SEED, 5)
     assert estimate(figure, SEED, 5).error == pytest.approx(np.std(figure.under(weights), ddof=1))
+
+
+def test_what_is_remembered_is_what_it_would_be_and_is_made_once_for_the_same_weights() -> None:
+    made = []
+
+    def make() -> Figure:
+        made.append(alike(30))
+        return made[-1]
+
+    figure = Remembered(make)
+    assert estimate(figure, SEED, 999) == estimate(alike(30), SEED, 999)
+    once = len(made)
+    assert estimate(figure, SEED, 999) == estimate(figure, SEED, 999)
+    assert len(made) == once
+    assert estimate(figure, SEED + 1, 999) == estimate(alike(30), SEED + 1, 999)
+    assert len(made) > once
+
+
+def test_of_some_conversations_a_figure_is_what_it_is_of_them_alone() -> None:
+    whole = Sums(DUELS, rate)
+    some = whole.among([4, 2, 9])
+    assert some.of is whole.of
+    assert value_of(some) == value_of(Sums(DUELS[[4, 2, 9]], rate))

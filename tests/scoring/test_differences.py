@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from thinkus.scoring.bootstrap import Floats, OverPairs, Sums, estimate, value_of
-from thinkus.scoring.differences import SEEN, Paired, difference, holm, swapped_p
+from thinkus.scoring.bootstrap import Figure, Floats, OverPairs, Sums, estimate, value_of
+from thinkus.scoring.differences import SEEN, Paired, difference, differences, holm, swapped_p
 from thinkus.scoring.figures import first_turn_diversity, quantile, quotient, rate
 
 SEED = 5
@@ -151,3 +151,22 @@ def test_holms_correction_is_that_of_statsmodels() -> None:
     assert holm([0.6, 0.7]) == [1, 1]
     assert holm([0.03]) == [0.03]
     assert holm([]) == []
+
+
+def test_many_differences_are_each_what_it_is_alone() -> None:
+    """Of few and many that differ, of figures that several share, and of such as cannot be swapped."""
+    ones = [duels(20, seed) for seed in range(3)]
+    near = Sums(np.vstack([ones[0].rows[:15], ones[1].rows[15:]]), rate)
+    quartiles = [
+        quantile(np.random.default_rng(seed).integers(1, 9, (20, 3)).tolist(), 0.5) for seed in (1, 2)
+    ]
+    pairs: list[tuple[Figure, Figure]] = [
+        (ones[0], ones[1]),
+        (ones[2], ones[0]),
+        (ones[0], near),
+        (quartiles[0], quartiles[1]),
+        (ones[0], ones[0]),
+    ]
+    assert differences(pairs, SEED, 300) == [difference(*pair, SEED, 300) for pair in pairs]
+    with pytest.raises(ValueError, match="over 20 and 21 conversations"):
+        differences([*pairs, (duels(21, 1), duels(21, 2))], SEED, 300)

@@ -60,8 +60,8 @@ def _how_sure(judgements: Sequence[Judgement]) -> Told:
 
 
 def told_apart(names: Sequence[str]) -> dict[str, str]:
-    """Each without what all have in common."""
-    words = {name: re.split(r"([.-])", name) for name in names}
+    """By what they do not share; what stands in brackets is kept as it is."""
+    words = {name: re.split(r"([.-])(?![^(]*\))", name) for name in names}
     before, after = (
         sum(1 for _ in takewhile(lambda same: len(set(same)) == 1, zip(*split, strict=False)))
         for split in (words.values(), (one[::-1] for one in words.values()))
