@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.judging.parts import finished
+from tests.judging.parts import finished, person
 from tests.report.parts import duels, leaving, sounding, turn
 from tests.test_runs import manifest
 from thinkus.claims import Claim
@@ -21,7 +21,7 @@ from thinkus.compose import jobs
 from thinkus.errors import ThinkusError
 from thinkus.execute import outlook
 from thinkus.launch import dry_run, start
-from thinkus.records import Failure
+from thinkus.records import Simulated, Simulation
 from thinkus.runs import InputFacts, claimed, input_identity, load_manifest
 
 OUTPUTS = Path("outputs")
@@ -37,14 +37,16 @@ def facts(place: Path) -> InputFacts:
 
 
 def simulated(name: str, root: Path = OUTPUTS) -> InputFacts:
-    """What it says does not matter here."""
+    """Of one conversation, which nobody judges: what was said does not matter here."""
     place = root / "simulate" / name
     if not place.exists():
         corpus = root / "annotate" / "chats"
         if not corpus.exists():
             finished(root, "annotate/chats", [])
-        said = [Failure(name, "", "", "")]
-        finished(root, f"simulate/{name}", said, inputs={"eval": facts(corpus)}, mode="offline")
+        by = Simulated("prompt", "m", "utterances", "free", {})
+        said = replace(person(name, "Hello?"), simulation=Simulation(by, ()))
+        finished(root, f"simulate/{name}", [said], inputs={"eval": facts(corpus)}, mode="offline")
+        (place / "failures.jsonl").touch()
     return facts(place)
 
 
@@ -117,7 +119,7 @@ def test_all_that_is_done_is_laid_side_by_side(workspace: Path, capsys: pytest.C
         assert f"report: {REPORT / name}\n" in printed.err
     made = load_manifest(REPORT)
     assert made is not None
-    assert made.counts == {"items": 4, "sections": 3}
+    assert made.counts == {"items": 4, "sections": 3, "cases": 0}
     assert {role: one.read for role, one in made.inputs.items()} == {
         name: f"outputs/judge/{name}"
         for name in ("ending.ours", "likeness.ours", "pairwise.ours", "pairwise.theirs")
