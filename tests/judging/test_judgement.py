@@ -9,10 +9,11 @@ import pytest
 from tests.judging.parts import ANA, BEN, EVE, annotated, finished
 from tests.judging.runs import live, replayed
 from tests.report.parts import dialogue
+from tests.test_runs import manifest
 from thinkus.judging.judgement import Judgement
 from thinkus.judging.origin import Corpus, families
 from thinkus.records import Conversation
-from thinkus.runs import InputFacts, input_identity, load_manifest
+from thinkus.runs import InputFacts, claimed, input_identity, load_manifest
 
 PEOPLE = [ANA, BEN, EVE]
 
@@ -50,9 +51,9 @@ def test_a_family_is_known_by_the_models_name(model: str, known: set[str]) -> No
 def reads(**places: Path) -> dict[str, InputFacts]:
     found = {}
     for role, place in places.items():
-        manifest = load_manifest(place)
-        assert manifest is not None
-        found[role] = InputFacts(str(place), input_identity(manifest))
+        its = load_manifest(place)
+        assert its is not None
+        found[role] = InputFacts(str(place), input_identity(its))
     return found
 
 
@@ -64,9 +65,9 @@ def judged(root: Path, task: str = "pairwise", made_from: Any = None, **places: 
 
 
 def again(run: Path) -> Judgement:
-    manifest = load_manifest(run)
-    assert manifest is not None
-    return Judgement.of(run, manifest, [], 0.9, 0.9)
+    its = load_manifest(run)
+    assert its is not None
+    return Judgement.of(run, its, [], 0.9, 0.9)
 
 
 def simulated(root: Path, corpus: Path | None, name: str = "ours", **made_from: Any) -> Path:
@@ -112,9 +113,13 @@ def test_of_both_families_both_are_said(tmp_path: Path) -> None:
 
 def test_who_was_taught_is_what_it_was_before_whatever_its_server_calls_it(tmp_path: Path) -> None:
     before: dict[str, Any] = {"model.name": "llama8b"}
-    taught = finished(tmp_path, "sft/taught", [], **before)
+    with claimed(tmp_path / "sft" / "taught", manifest(**before), "a: 1\n", redo=False) as taught:
+        assert taught is not None
+        taught.finish()
+    # Of weights it is known how they were made, and then what came of it.
+    facts = {"input": InputFacts(str(taught.directory), taught.manifest.identity[:32] + "f" * 32)}
     served: dict[str, Any] = {"user.model": "qwen"}
-    run = finished(tmp_path, "simulate/ours", [ANA], inputs=reads(input=taught), mode="offline", **served)
+    run = finished(tmp_path, "simulate/ours", [ANA], inputs=facts, mode="offline", **served)
     assert judged(tmp_path, candidate=run).kin == ("candidate (llama8b) are of one family, llama",)
 
 

@@ -15,6 +15,7 @@ from tests.judging.printed import above, judgement, lines, printed
 from tests.judging.runs import live, replayed
 from tests.test_runs import manifest
 from thinkus.judging import online, pairwise
+from thinkus.judging.ending import Left
 from thinkus.judging.goals import Goals
 from thinkus.judging.judgement import Judgement
 from thinkus.judging.online import JudgedDialogue
@@ -106,6 +107,18 @@ def test_what_differs_has_a_line_and_what_is_shared_is_said_above(fact: str) -> 
     shared = "; ".join(f"{key} {value}" for key, value in values.items() if key != fact)
     assert above("pairwise", *ones) == shared
     assert [line for line in lines("pairwise", *ones) if line[0] in values] == [[fact, "x", "y"]]
+
+
+def test_dialogues_that_are_not_alike_are_said_to_be_so_wherever_they_stand_side_by_side() -> None:
+    left = [Left("c", 2, turns=3, ended_by="simulator")]
+    ones = [judgement(left, name)._replace(talk=talk) for name, talk in (("ours", "t"), ("theirs", "u"))]
+    assert "held with different assistants or endings" in printed("ending", *ones)
+    assert "held with" not in printed("ending", ones[0], ones[1]._replace(talk="t"))
+    ones = [judgement(dialogues("m"), name)._replace(read={"goals": name}) for name in ("ours", "theirs")]
+    assert "held against different lists of goals, so these columns cannot be compared" in printed(
+        "online", *ones
+    )
+    assert "held" not in printed("online", ones[0], ones[1]._replace(read=ones[0].read))
 
 
 # No figure is lost ---------------------------------------------------------------------------

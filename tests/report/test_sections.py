@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.report.parts import CHATS, dialogue, duels, leaving, online, sounding, thoughts, turn
+from tests.report.parts import CHATS, dialogue, duels, judgement, leaving, online, sounding, thoughts, turn
+from thinkus.judging.figures import percent
 from thinkus.judging.judgement import Judgement
 from thinkus.judging.lines import Cell, Lines
 from thinkus.judging.origin import Corpus
@@ -122,6 +123,13 @@ def test_no_run_is_lost_and_none_is_there_twice() -> None:
     assert sorted(runs) == sorted(one.run for one in ones)
 
 
+@pytest.mark.parametrize("task", ["pairwise", "terminal", "online", "ending", "likeness", "goals"])
+def test_a_run_of_nothing_is_a_section_of_nothing(task: str) -> None:
+    (section,) = made(judgement(task, "ours", ()), judgement(task, "theirs", ()))
+    assert section.differences == ()
+    assert columns(section)[-1] == "theirs"
+
+
 # Names ---------------------------------------------------------------------------------------
 
 
@@ -180,6 +188,7 @@ def test_shares_differ_in_hundredths_and_never_by_less_than_nothing() -> None:
     assert found["never leaves"] == "0.00"
     (other,) = made(theirs, ours)
     assert {one.figure: one.difference.value for one in other.differences}["leaves too early"] == "9.09"
+    assert percent(-0.00001) == "0.00"
 
 
 def test_a_difference_that_there_is_nothing_to_make_of_is_shown_as_such() -> None:

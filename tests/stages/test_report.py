@@ -248,8 +248,8 @@ def test_two_runs_of_one_name_are_told_apart(said: Said, tmp_path: Path) -> None
 def test_one_run_is_there_once_however_often_it_is_named_or_copied(said: Said) -> None:
     ours = pairs("ours")
     report("input=[pairwise.ours,judge/pairwise.ours,outputs/judge/pairwise.ours]")
+    assert " copy" not in said()
     assert "| closer to the person? | ours |\n" in (REPORT / "report.md").read_text()
-    assert "copy" not in said()
     shutil.copytree(ours, OUTPUTS / "judge" / "copied")
     report()
     assert "| closer to the person? | ours |\n" in (REPORT / "report.md").read_text()
@@ -385,18 +385,15 @@ def test_two_at_once_do_not_write_over_each_other(workspace: Path) -> None:
         assert "is being written by" in refused()
 
 
-def test_what_a_server_calls_itself_does_nothing_to_a_terminal(
-    workspace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_name_does_anything_to_a_terminal(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server's own, a judge's, a candidate's."""
     rows = duels("ours", dict.fromkeys(NAMES, "wwl")).rows
-    name = "\x1b[2Jmodel|[a](http://b)"
-    judged(
-        "it",
-        [
-            replace(row, verdicts=tuple(replace(one, served_model=name) for one in row.verdicts))
-            for row in rows
-        ],
-    )
+    served = [replace(one, served_model="\x1b[2Jmodel|[a](http://b)") for one in rows[0].verdicts]
+    rows = [replace(row, verdicts=tuple(served)) for row in rows]
+    for name, asked in (("a", {"judge.model": "\x1b[2Jm"}), ("b", {"judge.model": "\x1b[2Jn"})):
+        judged(name, rows, candidate="\x1b[2Jours", **asked)  # type: ignore[arg-type]
     report()
-    assert "\x1b" not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "hosted (m) says" in printed
     assert "model\\|[a\\](http://b) (72)" in (REPORT / "report.md").read_text()

@@ -9,6 +9,7 @@ from thinkus.identity import identity_of
 from thinkus.judging.figures import Controls, Figures
 from thinkus.judging.intervals import Sure, with_intervals
 from thinkus.judging.lines import Column
+from thinkus.judging.online import BROKEN
 from thinkus.judging.origin import Corpus, Found, behind, corpus_of, facts_of, kin_of, talk_of
 from thinkus.paths import without_home
 from thinkus.runs import Manifest
@@ -103,6 +104,16 @@ class Judgement(NamedTuple):
         """Of what it read; two runs may have one name."""
         name = self.candidate if role == "candidate" else self.against
         return self.read.get(role) or name or ""
+
+    @property
+    def held(self) -> dict[str, list[Any]]:
+        """The rows that count, by conversation: no controls, and no dialogue that broke off."""
+        found: dict[str, list[Any]] = {}
+        for row in self.rows:
+            is_broken = getattr(row, "state", "") == "broken" or getattr(row, "ended_by", None) in BROKEN
+            if getattr(row, "control", None) is None and not is_broken:
+                found.setdefault(row.conversation, []).append(row)
+        return found
 
     @property
     def sides(self) -> "list[Judgement]":

@@ -44,7 +44,7 @@ def tables(judgements: Sequence[Judgement]) -> Told:
 
 def _how_sure(judgements: Sequence[Judgement]) -> Told:
     """What the intervals are, and when not to lean on them."""
-    counts = sorted({len({row.conversation for row in one.rows}) for one in judgements})
+    counts = sorted({len(one.held) for one in judgements})
     if judgements[0].task == "goals":
         return
     if counts[0] < FEWEST:

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from thinkus.judging import intervals
 from thinkus.judging.intervals import FEWEST, SEED, Form, Sure
 from thinkus.judging.judgement import Judgement
-from thinkus.judging.online import BROKEN
 from thinkus.scoring.bootstrap import Estimate, Figure, Interval, Sums
 from thinkus.scoring.differences import Difference, differences, holm
 
@@ -172,7 +171,7 @@ def _pairs(judgements: Sequence[Judgement]) -> Iterator[_Pair]:
 def _methods(judgements: Sequence[Judgement]) -> list[_Method]:
     is_online = judgements[0].task == "online"
     sides = [side for one in judgements for side in (one.sides if is_online else [one])]
-    held = [_held(side) for side in sides]
+    held = [side.held for side in sides]
     starts = accumulate(map(len, held), initial=0)
     return [_Method(*one) for one in zip(sides, held, starts, strict=False)]
 
@@ -260,13 +259,3 @@ def _sure_of_all(methods: Sequence[_Method]) -> Mapping[str, Sure]:
     if one.task == "online":
         return intervals.of_dialogues(rows)
     return intervals.of_lateness(rows) if one.is_live else intervals.of_leaving(rows)
-
-
-def _held(one: Judgement) -> dict[str, list[Any]]:
-    """The rows that count, by conversation."""
-    held: dict[str, list[Any]] = {}
-    for row in one.rows:
-        is_broken = getattr(row, "state", "") == "broken" or getattr(row, "ended_by", None) in BROKEN
-        if getattr(row, "control", None) is None and not is_broken:
-            held.setdefault(row.conversation, []).append(row)
-    return held
