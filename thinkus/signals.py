@@ -6,6 +6,7 @@ from types import FrameType
 from thinkus.errors import Stopped
 
 SENT_BY_SCHEDULERS = (signal.SIGTERM, signal.SIGUSR2)
+AGAIN_AFTER_S = 0.02
 
 
 def heed() -> None:
@@ -19,6 +20,19 @@ def ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _stop(number: int, _: FrameType | None) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
+    if _is_importing(frame):
+        # Some modules (numpy's among them) go on after whatever is raised while they load: it would be lost.
+        signal.signal(signal.SIGALRM, lambda _, later: _stop(number, later))
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_AFTER_S)
+        return
     ignore()
     raise Stopped(number)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
