@@ -8,7 +8,7 @@ DEMO_USERS := prompt utterance_sft thinkingus
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm bench-sft bench-order bench-simulate bench-judge bench-statistics reproduce-table1 clean
+.PHONY: help setup vllm-cpu demo test test-real check bench bench-prepare bench-llm bench-sft bench-order bench-simulate bench-judge bench-statistics clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -44,7 +44,7 @@ demo: setup ## run what is built on the shipped sample: no GPU, no account, no k
 	@echo "Next: thinkus chat input=demo-thinkingus data=sample user=hf experiment=demo lets you talk with one of them; README.md has the stages."
 
 test: setup ## the tests: no root, no server
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-real: setup vllm-cpu ## tests against real SLURM, vLLM and a browser, where they are
 	$(BIN)/python -m pytest -m real -rs
@@ -78,8 +78,9 @@ bench-statistics: setup ## 1,000 synthetic studies of known truth; all intervals
 bench-judge: setup ## verdicts again from the store; a first run beside its server; planted verdicts; attacks
 	$(BIN)/python bench/judge.py $(if $(PART),--$(PART))
 
-reproduce-table1: ## the paper's Table 1 (not built yet)
-	@echo "reproduce-table1 is not built yet: it needs annotate, sft, simulate and judge (see README.md)"; exit 2
+include reproduce.mk
+
+reproduce-table1: ## the paper's Table 1, and -table2, -table4, -table5: SCALE=paper, demo or tiny
 
 clean: ## remove the environments and caches; outputs/ stays
 	rm -rf .venv .venv-vllm .venv-curator dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
