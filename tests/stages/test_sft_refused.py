@@ -28,7 +28,9 @@ def refused(match: str, *words: str) -> None:
 
 
 def test_what_is_wrong_with_the_input_is_said_before_anything_is_loaded(workspace: Path) -> None:
-    refused("input: there is no run .*annotate/chats; make it first: thinkus annotate data=")
+    refused(
+        "input: there is no run .*annotate/chats; make it first: thinkus annotate data=jsonl data.name=chats$"
+    )
     run = annotated(workspace / "outputs", conversations(6), "chats")
     manifest = load_manifest(run)
     assert manifest is not None

@@ -216,6 +216,10 @@ def test_a_base_model_is_not_told_to_play(play: Playing) -> None:
         ("method=ending", "method: ending is the classifier and speaks to nobody"),
         ("input=nobody", "input: there is no run .*/sft/nobody; make it first: thinkus sft model=llama8b"),
         ("model=qwen3_8b", ".*; make it first: thinkus sft model=qwen3_8b data=sample method=thinkingus$"),
+        (
+            "data.name=rest",
+            ".*; make it first: thinkus sft model=llama8b data=sample data.name=rest method=thinkingus$",
+        ),
         ("input=thesis", "input: .*/sft/thesis is not a run, it has no run.json"),
         ("input=unfinished", "input: .*/sft/unfinished is not finished"),
         ("input=prepare/sample", "input: .*/prepare/sample is a run of prepare; name one of sft"),

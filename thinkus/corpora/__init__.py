@@ -25,6 +25,12 @@ def read(data: Data) -> Iterator[Row | BadRow]:
     return cast("Iterator[Row | BadRow]", reader.read(files_of(data), source=data.name))
 
 
+def as_said(data: Data) -> str:
+    """The corpus as the words of a command name it: one with a name of its own is an option's, renamed."""
+    is_option = data.name in paths.group_options("data")
+    return f"data={data.name}" if is_option else f"data={data.format} data.name={data.name}"
+
+
 def identify(data: Data) -> Input:
     """A corpus by its content: the same files elsewhere are the same corpus, an edited one is not."""
     files = files_of(data)

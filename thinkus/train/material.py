@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from thinkus import weights
 from thinkus.config import SftConfig
+from thinkus.corpora import as_said
 from thinkus.errors import ConfigError, ThinkusError
 from thinkus.records import read_conversations
 from thinkus.runs import Manifest, input_run, run_reference
@@ -88,7 +89,7 @@ def material_of(config: SftConfig, root: Path) -> Material:
     """All of it looked at, and everything that is wrong said at once."""
     wrongs = Wrongs()
     reference = run_reference("annotate", config.input or config.data.name)
-    read = wrongs.of(lambda: input_run(root, reference, f"thinkus annotate data={config.data.name}"))
+    read = wrongs.of(lambda: input_run(root, reference, f"thinkus annotate {as_said(config.data)}"))
     if config.cluster.name == "local" or config.cluster.python is None:  # else a node's Python is another
         wrongs.add(missing_packages(config.tracker.name))
     model = wrongs.of(lambda: weights_of(config))

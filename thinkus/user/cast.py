@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from thinkus import prompts, weights
 from thinkus.config import SimulateConfig
+from thinkus.corpora import as_said
 from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.help import yaml_value
@@ -74,7 +75,7 @@ def _taught(config: SimulateConfig, root: Path, inputs: dict[str, Input]) -> tup
             f"user.model: {config.user.model} is not the run that is to speak; leave it away, or use method=prompt"
         )
     name = config.input or config.speaker
-    wanted = f"model={config.model.name} data={config.data.name} method={config.method.name}"
+    wanted = f"model={config.model.name} {as_said(config.data)} method={config.method.name}"
     directory, manifest = input_run(root, run_reference("sft", name), f"thinkus sft {wanted}")
     taught = method_of(directory, manifest, "input")
     if taught == "ending":
@@ -128,7 +129,7 @@ def _check_tuned(
 def _classifier(config: SimulateConfig, root: Path, inputs: dict[str, Input]) -> tuple[Endpoint, float]:
     name = config.ending_run or f"ending-{config.model.name}-{config.data.name}"
     remedy = (
-        f"thinkus sft method=ending model={config.model.name} data={config.data.name} "
+        f"thinkus sft method=ending model={config.model.name} {as_said(config.data)} "
         "(or name one with ending_run=, or use ending=simulator)"
     )
     directory, manifest = input_run(root, run_reference("sft", name), remedy, "ending_run")

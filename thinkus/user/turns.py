@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from thinkus.errors import ThinkusError
+from thinkus.paths import group_options
 from thinkus.records import (
     Conversation,
     Failure,
@@ -35,7 +36,8 @@ class Chosen(NamedTuple):
 
 def annotated(name: str, root: Path) -> tuple[Path, Manifest]:
     """The finished run that holds the real conversations to be tried on."""
-    remedy = f"thinkus annotate data={name}"
+    said = f"data={name}" if name in group_options("data") else f"data=... data.name={name}"
+    remedy = f"thinkus annotate {said}"
     directory, manifest = input_run(root, run_reference("annotate", name), remedy, "eval")
     if manifest.stage != "annotate":
         raise ThinkusError(f"eval: {directory} is a run of {manifest.stage}; make one of annotate: {remedy}")
