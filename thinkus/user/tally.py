@@ -77,13 +77,13 @@ def print_tally(counts: Mapping[str, Any], usage: Usage, *, decode: str) -> None
     table.add_row("answers, with those asked again", f"{counts['answers']:,}")
     for wrong, count in counts["wrong"].items():
         table.add_row(f"  - {_words(wrong)}", f"{count:,}", _share(count, counts["answers"]))
-    for key, label in (
-        ("closed", "thoughts and words ended by guided decoding"),
-        ("truncated", "turns and replies with a shortened history"),
-        ("cut_replies", "replies cut by max_tokens"),
+    for key, label, whole in (  # a turn has two of the first, and of the second two where it is live
+        ("closed", "thoughts and words ended by guided decoding", 0),
+        ("truncated", "turns and replies with a shortened history", 0),
+        ("cut_replies", "replies cut by max_tokens", turns),
     ):
         if counts[key]:
-            table.add_row(label, f"{counts[key]:,}", _share(counts[key], turns))
+            table.add_row(label, f"{counts[key]:,}", _share(counts[key], whole))
     if counts["ended_by"]:
         table.add_row(
             "dialogues", f"{counts['items']:,}", f"{turns / max(1, counts['items']):.1f} turns each"
