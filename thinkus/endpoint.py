@@ -38,7 +38,7 @@ class Vllm(Schema):
     memory_share: Annotated[float, Field(gt=0, le=1)] | None
     """Of a GPU's memory; null: an equal part of what the run's other servers leave of 0.9."""
     max_length: Positive | None
-    """Tokens of prompt and answer together; null: as long as the model allows."""
+    """Tokens of prompt and answer together; null: as long as the model and the memory allow."""
     arguments: list[str]
     """More words for `vllm serve`."""
 

@@ -106,6 +106,19 @@ def holders(directory: Path) -> set[int]:
     return found
 
 
+def test_where_a_share_of_a_gpu_holds_less_than_a_models_window_what_fits_is_taken(
+    tmp_path: Path, stand_in: None
+) -> None:
+    """Llama 3.1's of 131,072 tokens takes 16 GB beside 16 of weights: more than a third of 80 GB."""
+
+    async def main() -> list[str]:
+        async with opened(keeper(tmp_path, memory_share=0.3)) as backend:
+            return told((await backend.complete(request("hi"))).text)[0]
+
+    words = asyncio.run(main())
+    assert words[words.index("--max-model-len") + 1] == "auto"
+
+
 def test_a_server_for_each_gpu_and_for_each_thread_the_same(tmp_path: Path, stand_in: None) -> None:
     async def main() -> None:
         async with opened(keeper(tmp_path)) as backend:

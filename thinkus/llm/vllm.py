@@ -127,13 +127,14 @@ class Vllm:
                 raise ThinkusError(
                     f"{self._where}.vllm.arguments: {_option(word)} is said by thinkus itself; remove it"
                 )
-        python = _python_with_vllm(options.python, self._where)
+        python = python_with_vllm(options.python, self._where)
         command = [python, "-m", "vllm.entrypoints.cli.main", "serve", self._weights]
         # Under that name it answers, so that a reply shows who gave it.
         command += ["--host", HOST, "--served-model-name", model, "--disable-uvicorn-access-log"]
         command += ["--enable-prefix-caching", "--enable-prompt-tokens-details"]
-        if options.max_length is not None:
-            command += ["--max-model-len", str(options.max_length)]
+        # Without a word vLLM wants room for one text as long as the model's window, 16 GB for Llama 3.1 and its
+        # 131,072 tokens, and ends where a GPU's share has less.
+        command += ["--max-model-len", "auto" if options.max_length is None else str(options.max_length)]
         if has_gpus:
             command += ["--gpu-memory-utilization", str(options.memory_share or MOST_MEMORY)]
         else:
@@ -294,7 +295,7 @@ def _option(word: str) -> str:
     return word.partition("=")[0].replace("_", "-")
 
 
-def _python_with_vllm(named: str | None, where: str) -> str:
+def python_with_vllm(named: str | None, where: str) -> str:
     python = str(expanded(named)) if named else sys.executable
     find = "import importlib.util as u, sys; s = u.find_spec('vllm'); sys.exit(not (s and s.origin))"
     try:
