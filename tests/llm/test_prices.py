@@ -7,6 +7,8 @@ import pytest
 
 from tests.llm.parts import completion, endpoint, request
 from thinkus.endpoint import Price
+from thinkus.errors import ThinkusError
+from thinkus.llm import prices
 from thinkus.llm.prices import Peak, Rates, rates_of
 
 DEEPSEEK = "https://api.deepseek.com/v1"
@@ -78,6 +80,30 @@ def test_no_answer_costs_more_than_was_set_aside() -> None:
     usd = rates.usd(came, moment("2026-11-20T12:00:00"), moment("2026-11-20T12:00:00"))
     assert usd is not None
     assert usd <= rates.most_usd(request(text)) < 2 * usd
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("- {model: m, input: 1, output: 2}\n", "missing required field `provider`"),
+        ("- {model: m, provider: p, host: h, as_of: d, source: s, input: cheap}\n", "Expected `float`"),
+        ("- {model: [m\n", "expected"),
+    ],
+)
+def test_a_price_that_cannot_be_read_is_one_line(
+    written: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "prices.yaml").write_text(written)
+    monkeypatch.setattr(prices, "CONF", tmp_path)
+    prices._entries.cache_clear()
+    try:
+        with pytest.raises(ThinkusError) as error:
+            rates_of(endpoint("http://h/v1"))
+    finally:
+        prices._entries.cache_clear()
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(f"{tmp_path / 'prices.yaml'}: ")
+    assert said in line
 
 
 def test_every_price_of_the_file_says_when_and_where_it_was_read() -> None:

@@ -10,8 +10,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError
 
 from thinkus.endpoint import Endpoint
+from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import Completion, Request
 from thinkus.paths import CONF
 
@@ -105,5 +108,10 @@ def _is_meant(entry: _Entry, endpoint: Endpoint) -> bool:
 
 @cache
 def _entries() -> tuple[_Entry, ...]:
-    content: Any = OmegaConf.to_container(OmegaConf.load(CONF / "prices.yaml"))
-    return msgspec.convert(content, tuple[_Entry, ...])
+    file = CONF / "prices.yaml"
+    try:
+        content: Any = OmegaConf.to_container(OmegaConf.load(file))
+        return msgspec.convert(content, tuple[_Entry, ...])
+    except (MarkedYAMLError, OmegaConfBaseException, msgspec.ValidationError) as error:
+        told = " ".join(str(error).split())
+        raise ThinkusError(f"{file}: {told}; mend it after those that are there") from None
