@@ -112,6 +112,7 @@ def test_the_sample_is_annotated_from_its_recorded_answers(workspace: Path) -> N
             purpose: {"asked": 72, "valid": 72, "invalid": {}}
             for purpose in ("annotate", "fulfilment", "terminal_thought")
         },
+        "answered_by": {"recorded": 216},
     }
     assert manifest(run)["usage"]["cost_usd"] == 0.0
 

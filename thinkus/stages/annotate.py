@@ -18,6 +18,7 @@ from rich.console import Console
 
 from thinkus.config import AnnotateConfig
 from thinkus.console import bar, say
+from thinkus.corpora import as_said
 from thinkus.errors import ThinkusError
 from thinkus.gathered import gathered
 from thinkus.llm.crowd import each
@@ -53,11 +54,9 @@ PROMPTS_OF_THE_END = ("fulfilment", "terminal_thought")
 
 def inputs(config: AnnotateConfig, root: Path) -> dict[str, Input]:
     reference = run_reference("prepare", config.input or config.data.name)
-    is_named = config.data.name == config.data.format
-    remedy = (
-        config.data.name if is_named else f"{config.data.format} data.name={config.data.name} data.path=..."
-    )
-    directory, manifest = input_run(root, reference, f"thinkus prepare data={remedy}")
+    said = as_said(config.data)
+    remedy = f"thinkus prepare {said}{' data.path=...' if 'data.name=' in said else ''}"
+    directory, manifest = input_run(root, reference, remedy)
     description = f"{manifest.counts['items']:,} conversations, {age(manifest)} old"
     return {"input": Input(str(directory), input_identity(manifest), description)}
 
@@ -158,7 +157,7 @@ async def _annotate(
                     "the same command goes on"
                 )
         rows.write()
-    counts = counts_of(size, failed, made.answers)
+    counts = counts_of(size, failed, made.answers, engine.served)
     if failed.total() == size:
         say(f"annotate: not one of {size:,} conversations could be annotated; failures.jsonl says why")
     print_funnel(counts, run.usage)

@@ -10,7 +10,9 @@ from rich.table import Table
 from thinkus.runs import Usage
 
 
-def counts_of(read: int, failed: Counter[str], answers: Mapping[str, Counter[str]]) -> dict[str, Any]:
+def counts_of(
+    read: int, failed: Counter[str], answers: Mapping[str, Counter[str]], served: Mapping[str, int]
+) -> dict[str, Any]:
     """For the run's manifest; the parts of a run add up."""
     return {
         "read": read,
@@ -24,6 +26,7 @@ def counts_of(read: int, failed: Counter[str], answers: Mapping[str, Counter[str
             }
             for purpose, tally in answers.items()
         },
+        "answered_by": {model: served[model] for model in sorted(served) if model},
     }
 
 
