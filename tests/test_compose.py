@@ -107,6 +107,36 @@ def test_an_experiment_speaks_last_but_for_the_command_line(
     assert job.name == "thinkingus-llama8b-lmsys-epochs_9-lr_0.0003"
 
 
+def test_of_several_experiments_the_last_has_the_last_word() -> None:
+    words = ["experiment=[table1_utterance_sft,tiny]", "model=tiny", "data=sample"]
+    (job,) = jobs("sft", words, sweep=False)
+    assert isinstance(job.config, SftConfig)
+    assert (job.config.method.name, job.config.model.name) == ("utterance_sft", "tiny")
+    assert (job.config.epochs, job.config.global_batch) == (1, 16)
+    (other,) = jobs("sft", ["experiment=[tiny,table1_utterance_sft]"], sweep=False)
+    assert isinstance(other.config, SftConfig)
+    assert (other.config.epochs, other.config.overlong) == (3, "truncate_history")
+    assert mistakes("sft", "experiment=[tiny,tinny]")[0].endswith("did you mean tiny?")
+    assert mistakes("sft", "model=[tiny,llama8b]")[0].startswith("model: there is no ")
+
+
+def test_several_experiments_reach_every_job_of_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = jobs("sft", ["experiment=[table1_utterance_sft,tiny]", "seed=1,2"], sweep=True)
+    done: list[int] = []
+    sweep("sft", found, lambda job: done.append(job.config.seed))
+    assert done == [1, 2]
+
+
+@pytest.mark.parametrize("stage", ["prepare", "annotate", "judge", "report"])
+def test_a_stage_does_not_hear_what_an_experiment_says_of_groups_that_it_has_not(stage: str) -> None:
+    (job,) = jobs(stage, ["experiment=table4_thinkingus_base"], sweep=False)
+    assert "method" not in job.config.model_dump()
+    assert mistakes(stage, "method=ending")[0].startswith(f"method: {stage} has no such key")
+
+
 def test_a_config_does_not_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "hush")
     (line,) = mistakes("prepare", "data.page=${oc.env:SECRET}")

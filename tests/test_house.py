@@ -23,7 +23,19 @@ FLOORS = (
     ("report", "slurm"),
 )
 """The rooms, from the ground up: each may use those on the floors below its own."""
-UPSTAIRS = {"__init__", "__main__", "cli", "launch", "execute", "chat", "share", "adopt", "doctor"}
+UPSTAIRS = {
+    "__init__",
+    "__main__",
+    "cli",
+    "launch",
+    "execute",
+    "chat",
+    "share",
+    "adopt",
+    "doctor",
+    "forecast",
+    "needs",
+}
 """Files that use rooms; the others in thinkus/ are what the rooms stand on."""
 DOORS = {
     "hydra": "compose",

@@ -102,11 +102,16 @@ def runs(root: Annotated[str, typer.Argument(metavar="[root=DIR]")] = "root=outp
 
 
 @app.command()
-def doctor() -> None:
-    """Show what this machine has, and how to get the rest."""
-    from thinkus.doctor import examine
+def doctor(
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE]", help="Of thinkus commands, a line each; - reads them from a pipe."),
+    ] = None,
+) -> None:
+    """Show what this machine has, and how to get the rest; or what the commands in FILE need and will take."""
+    from thinkus.doctor import examine, examine_for
 
-    examine()
+    examine() if file is None else examine_for(file)
 
 
 @app.command(epilog=describe_keys("simulate"))

@@ -180,7 +180,7 @@ def _no_override(stage: str, word: str) -> str:
 def _job(stage: str, words: Sequence[str]) -> Job:
     """Compose and check one job's words."""
     asked = tuple(words)
-    usual_groups = _choices(_composed(stage, [], []))
+    usual_groups = _choices(stage, _composed(stage, [], []))
     parser = OverridesParser.create()
     overrides = {word: parser.parse_override(word) for word in words}
     mistakes, wrong = [], set()
@@ -209,7 +209,7 @@ def _job(stage: str, words: Sequence[str]) -> Job:
             mistakes.append(f"{key}: {stage} has no such key{hint} (`thinkus {stage} --show` prints all)")
             wrong.add(word)
     composed = _composed(stage, [word for word in words if word not in wrong], mistakes)
-    groups = _choices(composed)
+    groups = _choices(stage, composed)
     config = checked(stage, composed, mistakes)
     own = [f"{group}={choice or 'null'}" for group, choice in groups.items() if group != "experiment"]
     usual = checked(stage, _composed(stage, own, []), [])
@@ -231,12 +231,15 @@ def _keys_of_other_stages(stage: str) -> set[str]:
     return {key for schema in StageConfig.__subclasses__() for key in schema.model_fields} - own
 
 
-def _wrong_option(group: str, option: object) -> str | None:
+def _wrong_option(group: str, chosen: object) -> str | None:
+    """Of experiments there may be several, of which the last has the last word."""
     options = group_options(group)
-    if option is None or option in options:
+    several = chosen if isinstance(chosen, list) and group == "experiment" else [chosen]
+    wrong = [str(option) for option in several if option is not None and option not in options]
+    if not wrong:
         return None
     listed = ", ".join(options) or "none yet"
-    return f"{group}: there is no {str(option)!r}; options: {listed}{did_you_mean(str(option), options)}"
+    return f"{group}: there is no {wrong[0]!r}; options: {listed}{did_you_mean(wrong[0], options)}"
 
 
 def _composed(stage: str, words: Sequence[str], mistakes: list[str]) -> DictConfig:
@@ -300,9 +303,10 @@ def _lines(error: ValidationError, known: Mapping[str, object]) -> list[str]:
     ]
 
 
-def _choices(composed: DictConfig) -> dict[str, str | None]:
+def _choices(stage: str, composed: DictConfig) -> dict[str, str | None]:
+    """Of the stage's own groups; `optional` ones are there so that an experiment may speak of them to others."""
     choices = composed.hydra.runtime.choices
-    return {group: option for group, option in choices.items() if "/" not in group}
+    return {group: option for group, option in choices.items() if group in groups_of(stage)}
 
 
 def _keys(composed: DictConfig) -> dict[str, object]:

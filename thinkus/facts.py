@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from importlib import metadata
 from itertools import takewhile
 from pathlib import Path
@@ -51,6 +52,13 @@ def version_of(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def pip() -> str:
+    """Of the environment that runs this: `make` has one in the checkout, which no shell need have activated."""
+    here = Path.cwd()
+    its = Path(sys.prefix, "bin", "pip")
+    return str(its.relative_to(here)) if its.is_relative_to(here) else "pip"
 
 
 def gpus() -> list[str]:
