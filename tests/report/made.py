@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from thinkus.judging.lines import Cell, Lines
+from thinkus.report import paper
 from thinkus.report.cases import Cases, Judge, Live, Replayed, Speaker, Spoken, Talk
 from thinkus.report.charts import Spread
 from thinkus.report.history import Curve, Funnel
@@ -80,7 +81,11 @@ def section(words: str = "some words") -> Section:
     differing = Differing(
         "r_w", "one", "other", Cell("-0.1000", ("-0.2000", "0.0000")), 0.04, 0.08, "0.1", 30, 2
     )
-    return Section(f"pairwise, on {words}", "pairwise", "made", "a judge", (lines, words), (differing,))
+    theirs = (Cell("0.1951"), Cell("0.2000", ("0.1000", "0.3000")), Cell("0.0049", ("-0.0951", "0.1049")))
+    beside = Lines(paper.TITLE, "", (paper.THEIRS, paper.OURS, paper.LESS), (("one: r_w", theirs),))
+    return Section(
+        f"pairwise, on {words}", "pairwise", "made", "a judge", (lines, words, beside), (differing,)
+    )
 
 
 def written(folder: Path, shown: Iterable[Replayed | Live], words: str = "some words") -> Path:

@@ -76,6 +76,15 @@ async def choose(tab: Tab, name: str, value: str, expected: str) -> None:
     await tab.until(f"document.querySelector('.count').textContent === {expected!r}")
 
 
+BESIDE_PAPER = """(() => {
+  const rings = [...document.querySelectorAll("circle.theirs")], plot = rings[0].parentNode;
+  const table = [...document.querySelectorAll("table")].find(one => one.textContent.startsWith("beside the paper"));
+  return {rings: rings.map(ring => ring.closest("figure").querySelector(".grid3 .name").textContent),
+    ring: rings[0].getAttribute("cx"), point: plot.querySelector(".point").getAttribute("cx"),
+    bars: table.querySelectorAll(".mini").length};
+})()"""
+
+
 def test_it_opens_without_a_complaint_and_shows_all_its_parts(tmp_path: Path) -> None:
     async def look(tab: Tab, address: str) -> None:
         await tab.open(address)
@@ -93,6 +102,10 @@ def test_it_opens_without_a_complaint_and_shows_all_its_parts(tmp_path: Path) ->
         assert await tab.js("document.querySelectorAll('#report svg').length") > 10
         assert "-0.1000 [-0.2000, 0.0000]" in await tab.js("document.querySelector('.differences').innerText")
         assert await tab.js("document.querySelector('#cases').hidden")
+        beside = await tab.js(BESIDE_PAPER)
+        assert beside["rings"] == ["one: r_w"], "the paper's figure is a ring in one drawing"
+        assert beside["ring"] != beside["point"], "and lies where its value is"
+        assert beside["bars"] == 0, "a figure and a difference share no scale"
 
     on_the_page(tmp_path, a_few(), look)
 

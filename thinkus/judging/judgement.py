@@ -10,7 +10,7 @@ from thinkus.judging.figures import Controls, Figures
 from thinkus.judging.intervals import Sure, with_intervals
 from thinkus.judging.lines import Column
 from thinkus.judging.online import BROKEN
-from thinkus.judging.origin import Corpus, Found, behind, corpus_of, facts_of, kin_of, talk_of
+from thinkus.judging.origin import Corpus, Found, behind, corpus_of, facts_of, kin_of, recipe_of, talk_of
 from thinkus.paths import without_home
 from thinkus.runs import Manifest
 
@@ -44,6 +44,8 @@ class Judgement(NamedTuple):
     """How its judge was asked, in a word that is the same where that is: the model, the sampling, the prompts."""
     talk: str = ""
     """The same of how its live dialogues were held; empty where the run that says so is gone."""
+    recipe: Mapping[str, str] = MappingProxyType({})
+    """How its candidate came to be, and its baseline; empty where the runs that say so are gone."""
 
     @classmethod
     def of(
@@ -69,6 +71,7 @@ class Judgement(NamedTuple):
             {role: facts.identity for role, facts in manifest.inputs.items()},
             _asked(manifest),
             talk_of(user),
+            recipe_of(run, user),
         )
 
     @property

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from thinkus.errors import RunRefused
 from thinkus.identity import identity_of
 from thinkus.judging.online import conditions
+from thinkus.llm.engine import is_same_model
 from thinkus.paths import expanded
 from thinkus.runs import Manifest, input_identity, load_manifest
 
@@ -20,6 +21,11 @@ _SISTERS = {"qwq": "qwen", "mixtral": "mistral", "ministral": "mistral", "magist
     f"{name}stral": "mistral" for name in ("code", "dev", "vo")
 }
 """Models of a family that do not bear its name."""
+TRAINED = ("epochs", "lr", "max_length", "global_batch", "budget_s")
+"""What a training hangs on that a report may hold against another's."""
+
+ALSO = " and "
+"""Between models that shared in a work."""
 
 
 class Corpus(NamedTuple):
@@ -65,6 +71,28 @@ def facts_of(user: Found | None) -> dict[str, str]:
         facts["assistant"] = f"{made_from.get('assistant.name', '')}{told}"
         facts |= {key: str(made_from.get(key, "")) for key in ("ending", "max_turns")}
     return facts
+
+
+def recipe_of(run: Found, user: Found | None) -> dict[str, str]:
+    """How a simulated user came to be, and beside whom it was judged, as far as that is still there."""
+    if user is None:
+        return {}
+    other, taught, people = behind(run, "baseline"), behind(user, "input"), behind(user, "eval")
+    trained = taught.manifest if taught else None
+    facts = {
+        "corpus": user.manifest.made_from.get("eval.name"),
+        "method": user.manifest.made_from.get("method.name"),
+        "model": _model_of(user),
+        "baseline method": other and other.manifest.made_from.get("method.name"),
+        "baseline model": _model_of(other),
+        "annotator": _annotator_of(people),
+        "annotator of the training": _annotator_of(behind(taught, "input")),
+        "assistant": user.manifest.made_from.get("assistant.model"),
+        "ending": user.manifest.made_from.get("ending"),
+        **({key: trained.made_from.get(key) for key in TRAINED} if trained else {}),
+        "trained on": trained and (trained.counts.get("train") or {}).get("conversations"),
+    }
+    return {name: str(fact) for name, fact in facts.items() if fact is not None}
 
 
 def talk_of(user: Found | None) -> str:
@@ -113,6 +141,17 @@ def _model_of(user: Found | None) -> str | None:
     taught, made_from = behind(user, "input"), user.manifest.made_from
     before = taught.manifest.made_from.get("model.name") if taught else None
     return before or made_from.get("user.model") or made_from.get("model.name")
+
+
+def _annotator_of(people: Found | None) -> str | None:
+    """Who was asked; or who answered, where that is known to be another."""
+    if people is None:
+        return None
+    asked = people.manifest.made_from.get("annotator.model")
+    served = people.manifest.counts.get("answered_by", {})
+    if asked and not all(is_same_model(asked, model) for model in served):
+        return ALSO.join(served)
+    return asked
 
 
 def _is_that(manifest: Manifest, identity: str) -> bool:

@@ -11,6 +11,8 @@ from thinkus.judging.judgement import Judgement
 from thinkus.judging.lines import Cell, Lines
 from thinkus.judging.published import CAPTION
 from thinkus.judging.tables import told_apart
+from thinkus.report.paper import OURS, THEIRS
+from thinkus.report.paper import TITLE as BESIDE
 from thinkus.report.sections import Section
 from thinkus.scoring.likeness import Measured
 
@@ -24,6 +26,8 @@ class Point(msgspec.Struct, frozen=True):
     value: float
     printed: str
     interval: tuple[float, float] | None = None
+    paper: float | None = None
+    """What the paper has there."""
 
 
 class Forest(msgspec.Struct, frozen=True, tag="forest", tag_field="kind"):
@@ -105,7 +109,9 @@ MEASURES: Mapping[str, Callable[[Measured], Sequence[float | None]]] = {
 def charts(section: Section) -> Iterator[Forest | Shares]:
     """Of what its tables print, the figure that counts most first."""
     for lines in section.told:
-        if isinstance(lines, Lines) and lines.title != CAPTION:
+        if isinstance(lines, Lines) and lines.title == BESIDE:
+            yield _beside(lines)
+        elif isinstance(lines, Lines) and lines.title != CAPTION:
             rows = {name.strip(): cells for name, cells in lines.rows}
             forests = list(_forests(section.task, lines.columns, rows))
             yield from forests[:1]
@@ -123,6 +129,16 @@ def _forests(task: str, columns: Sequence[str], rows: Mapping[str, Sequence[Cell
     for control, title in CONTROLS.items():
         if points := tuple(_of_whole(columns, rows.get(control, ()))):
             yield Forest(title, points, 100.0, 100.0)
+
+
+def _beside(lines: Lines) -> Forest:
+    points = []
+    for name, cells in lines.rows:
+        theirs, here = (cells[lines.columns.index(whose)] for whose in (THEIRS, OURS))
+        points += [
+            msgspec.structs.replace(point, paper=_number(theirs.value)) for point in _points([name], [here])
+        ]
+    return Forest("Beside the paper: ours, and what it printed", tuple(points))
 
 
 def spreads(judgements: Sequence[Judgement]) -> Iterator[tuple[str, list[Spread]]]:

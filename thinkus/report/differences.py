@@ -124,10 +124,9 @@ def compared(judgements: Sequence[Judgement]) -> list[Compared]:
 def not_compared(judgements: Sequence[Judgement]) -> Iterator[str]:
     """What a reader could look for among the differences, and why it is not there."""
     task, methods = judgements[0].task, _methods(judgements)
-    if task in ("pairwise", "likeness"):
-        for one in methods:
-            if len(one.held) < FEWEST:
-                yield f"{one.judgement.candidate}: fewer than {FEWEST} conversations, so no differences"
+    few = [one.judgement.candidate for one in methods if len(one.held) < FEWEST]
+    if few and task in ("pairwise", "likeness"):
+        yield f"{', '.join(few)}: fewer than {FEWEST} conversations, so no differences"
     if task in HEADLINES:
         once, again = _once(methods)
         for one, first in again:

@@ -14,6 +14,7 @@ from thinkus.judging.lines import Cell, Lines
 from thinkus.judging.origin import Corpus
 from thinkus.judging.tables import tables, told_apart
 from thinkus.report.differences import Compared, compared, not_compared
+from thinkus.report.paper import beside_paper
 
 K = TypeVar("K")
 Key = tuple[str, ...]
@@ -67,12 +68,13 @@ def sections(judgements: Sequence[Judgement]) -> Iterator[Section]:
 def _section(title: str, ones: Sequence[Judgement]) -> Section:
     first = ones[0]
     short = told_apart([one.candidate for one in ones])
+    told = tuple(tables(ones))
     return Section(
         title,
         first.task,
         first.corpus.name,
         first.judge,
-        (*tables(ones), *_of_unknown_origin(ones), *not_compared(ones)),
+        (*told, *beside_paper(ones, short, told), *_of_unknown_origin(ones), *not_compared(ones)),
         tuple(map(_differing, compared(ones))),
         tuple(one.run for one in ones),
         {short[one.candidate]: one.candidate for one in ones},

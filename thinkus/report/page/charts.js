@@ -36,21 +36,24 @@ function axis(low, high) {
 }
 
 function forest({title, points, reference, most: limit}) {
-  const ends = points.flatMap(one => [one.value, ...(one.interval || [])]);
+  const ends = points.flatMap(one => [one.value, ...(one.interval || []), ...(one.paper === null ? [] : [one.paper])]);
   if (reference !== null) ends.push(reference);
   const [least, most] = [Math.min(...ends), Math.max(...ends)], room = (most - least || Math.abs(most) || 1) * 0.08;
   const [low, high] = [least - room, Math.min(most + room, limit ?? Infinity)], at = scale(low, high);
-  const rows = points.map(({name, value, printed, interval}) => [
+  const rows = points.map(({name, value, printed, interval, paper}) => [
     el("span", {class: "name"}, name),
     svg("svg", {class: "plot", "aria-hidden": "true"},
       ...ticks(low, high).map(([tick]) => svg("line", {class: "grid", x1: at(tick), x2: at(tick), y1: 0, y2: "100%"})),
       reference === null ? "" : svg("line", {class: "zero", x1: at(reference), x2: at(reference), y1: 0, y2: "100%"}),
       interval ? svg("line", {class: "interval", x1: at(interval[0]), x2: at(interval[1]), y1: "50%", y2: "50%"}) : "",
       ...(interval || []).map(end => svg("line", {class: "end", x1: at(end), x2: at(end), y1: "32%", y2: "68%"})),
-      svg("circle", {class: "point", cx: at(value), cy: "50%", r: 4})),
-    el("span", {class: "printed"}, printed),
+      svg("circle", {class: "point", cx: at(value), cy: "50%", r: 4}),
+      paper === null ? "" : svg("circle", {class: "theirs", cx: at(paper), cy: "50%", r: 4})),
+    el("span", {class: "printed"}, printed, paper === null ? "" : el("span", {class: "ends"}, ` (${paper.toFixed(4)})`)),
   ]);
-  return figure(title, "rows", drawnRows(rows, axis(low, high)));
+  const key = points.every(one => one.paper === null) ? "" : el("p", {class: "key"},
+    el("span", {}, el("i", {class: "swatch here"}), "here"), el("span", {}, el("i", {class: "swatch theirs"}), "the paper"));
+  return figure(title, "rows", key, drawnRows(rows, axis(low, high)));
 }
 
 function shares({title, parts, rows, scale: colours}) {

@@ -23,7 +23,7 @@ function linesTable([title, above, columns, rows]) {
   const head = el("thead", {}, el("tr", {}, el("th", {scope: "col"}, title),
     ...columns.map(name => el("th", {scope: "col", class: "figure"}, name))));
   const body = el("tbody", {}, ...rows.map(([name, cells]) => {
-    const at = common(cells);
+    const at = columns.includes("difference") ? null : common(cells);  // a figure and a difference share no scale
     const inner = name.startsWith("  ");
     return el("tr", {class: inner ? "inner" : null}, el("th", {scope: "row"}, name.trim()), ...cells.map(one => cell(one, at)));
   }));
