@@ -5,6 +5,7 @@ of a sweep, are said at once. A single run then goes straight on; a sweep is han
 Hydra, whose launchers know clusters.
 """
 
+import functools
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import hydra
@@ -73,9 +75,7 @@ def jobs(stage: str, words: Sequence[str], *, sweep: bool) -> list[Job]:
             except (ValueError, HydraException, OmegaConfBaseException) as error:
                 mistakes.append(f"{' '.join(one)}: {str(error).splitlines()[0]}")
     if mistakes:
-        raise ConfigError(
-            dict.fromkeys(mistakes)
-        )  # in order, each once: jobs of a sweep share most of theirs
+        raise ConfigError(dict.fromkeys(mistakes))  # in order, each once: jobs share most of theirs
     parts = Counter((job.name, getattr(job.config, "shard", None)) for job in found)
     if shared := [name for (name, _), count in parts.items() if count > 1]:
         raise ConfigError(
@@ -180,23 +180,31 @@ def _no_override(stage: str, word: str) -> str:
 def _job(stage: str, words: Sequence[str]) -> Job:
     """Compose and check one job's words."""
     asked = tuple(words)
-    usual_groups = _choices(stage, _composed(stage, [], []))
+    usual_groups = _choices(stage, _composed(CONF, stage, ()))
     parser = OverridesParser.create()
     overrides = {word: parser.parse_override(word) for word in words}
-    mistakes, wrong = [], set()
+    mistakes: list[str] = []
+    wrong = set()
+
+    def composed(words: Sequence[str]) -> DictConfig:
+        try:
+            return _composed(CONF, stage, tuple(words))
+        except ConfigError as error:
+            raise ConfigError([*mistakes, *error.mistakes]) from None
+
     for word, override in overrides.items():
         group = override.key_or_group
         if group in usual_groups and (line := _wrong_option(group, override.value())):
             mistakes.append(line)
             wrong.add(word)
     chosen = [word for word, o in overrides.items() if o.key_or_group in usual_groups and word not in wrong]
-    with_groups = _composed(stage, chosen, mistakes)
+    with_groups = composed(chosen)
     if "annotator" in usual_groups and with_groups.data.annotator:
         # The one that goes with this data is the usual one; another, or an experiment, is named.
         usual_groups["annotator"] = with_groups.data.annotator
         if not {"annotator", "experiment"} & {o.key_or_group for o in overrides.values()}:
             words = [*words, f"annotator={usual_groups['annotator']}"]
-            with_groups = _composed(stage, [*chosen, words[-1]], mistakes)
+            with_groups = composed([*chosen, words[-1]])
     if "eval" in usual_groups and not {"eval", "eval.name"} & {o.key_or_group for o in overrides.values()}:
         # What is tried on is what was trained on, also where that has a name of one's own.
         named = [o.value() for o in overrides.values() if o.key_or_group == "data.name"]
@@ -208,11 +216,11 @@ def _job(stage: str, words: Sequence[str]) -> Job:
             hint = did_you_mean(key, [*known, *usual_groups])
             mistakes.append(f"{key}: {stage} has no such key{hint} (`thinkus {stage} --show` prints all)")
             wrong.add(word)
-    composed = _composed(stage, [word for word in words if word not in wrong], mistakes)
-    groups = _choices(stage, composed)
-    config = checked(stage, composed, mistakes)
+    whole = composed([word for word in words if word not in wrong])
+    groups = _choices(stage, whole)
+    config = checked(stage, whole, mistakes)
     own = [f"{group}={choice or 'null'}" for group, choice in groups.items() if group != "experiment"]
-    usual = checked(stage, _composed(stage, own, []), [])
+    usual = checked(stage, composed(own), [])
     name = run_name(config, usual, groups, usual_groups)
     return Job(asked, config, name, _yaml(config))
 
@@ -242,7 +250,9 @@ def _wrong_option(group: str, chosen: object) -> str | None:
     return f"{group}: there is no {wrong[0]!r}; options: {listed}{did_you_mean(wrong[0], options)}"
 
 
-def _composed(stage: str, words: Sequence[str], mistakes: list[str]) -> DictConfig:
+@functools.cache
+def _composed(_conf: Path, stage: str, words: tuple[str, ...]) -> DictConfig:
+    """Slow, and asked for again: jobs of a sweep, and commands that are looked at together, share most of theirs."""
     try:
         composed = compose(stage, list(words), return_hydra_config=True)
         # An experiment speaks to several stages, and each hears what is meant for it.
@@ -252,12 +262,12 @@ def _composed(stage: str, words: Sequence[str], mistakes: list[str]) -> DictConf
         return composed
     except (HydraException, OmegaConfBaseException) as error:
         first = str(error).strip().splitlines()[0]
-        raise ConfigError([*mistakes, f"{' '.join(words) or stage}: {first}"]) from None
+        raise ConfigError([f"{' '.join(words) or stage}: {first}"]) from None
     except MarkedYAMLError as error:
         where = (
             f"{error.problem_mark.name}, line {error.problem_mark.line + 1}" if error.problem_mark else CONF
         )
-        raise ConfigError([*mistakes, f"{where}: is no YAML ({error.problem}); mend that line"]) from None
+        raise ConfigError([f"{where}: is no YAML ({error.problem}); mend that line"]) from None
 
 
 def checked(stage: str, composed: DictConfig, mistakes: list[str]) -> StageConfig:
