@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -83,13 +84,20 @@ class Queue:
 
 
 @pytest.fixture(scope="module")
-def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queue]:
+def queue() -> Iterator[Queue]:
     if absent := missing():
         pytest.fail(absent) if os.environ.get("CI") else pytest.skip(absent)
-    folder = tmp_path_factory.mktemp("slurm")
-    with Cluster(folder / "cluster") as cluster:
-        yield Queue(cluster, folder)
-    assert not holders(folder / "cluster")
+    with tempfile.TemporaryDirectory(prefix="slurm-") as name:  # short, for its sockets
+        folder = Path(name)
+        with Cluster(folder / "cluster") as cluster:
+            yield Queue(cluster, folder)
+        assert not holders(folder / "cluster")
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="slurm-") as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -189,8 +197,8 @@ def test_a_job_that_requeues_itself_runs_again_soon(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_however_a_cluster_ends(number: signal.Signals, queue: Queue, tmp_path: Path) -> None:
-    folder = tmp_path / "cluster"
+def test_nothing_is_left_however_a_cluster_ends(number: signal.Signals, queue: Queue, short: Path) -> None:
+    folder = short / "cluster"
     command = [sys.executable, cluster_script.__file__, str(folder)]
     job = "(setsid sh -c 'trap \"\" TERM; sleep 600' > /dev/null 2>&1 &) ; sleep 600"
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -198,7 +206,7 @@ def test_nothing_is_left_however_a_cluster_ends(number: signal.Signals, queue: Q
             assert process.stdout is not None
             name, _, value = process.stdout.readline().removeprefix("export ").strip().partition("=")
             environment = os.environ | {name: value}
-            subprocess.run(["sbatch", f"--wrap={job}"], env=environment, cwd=tmp_path, check=True)
+            subprocess.run(["sbatch", f"--wrap={job}"], env=environment, cwd=short, check=True)
             # The script, four daemons and a helper of one, their wardens, and of the job five.
             assert wait_for(lambda: len(holders(folder)) == 15, 10), holders(folder)
             process.send_signal(number)
