@@ -252,7 +252,7 @@ def _wrong_option(group: str, chosen: object) -> str | None:
 
 @functools.cache
 def _composed(_conf: Path, stage: str, words: tuple[str, ...]) -> DictConfig:
-    """Slow, and asked for again: jobs of a sweep, and commands that are looked at together, share most of theirs."""
+    """Slow, and asked for again: jobs of a sweep, or several commands, share most. `_conf` is where the files are."""
     try:
         composed = compose(stage, list(words), return_hydra_config=True)
         # An experiment speaks to several stages, and each hears what is meant for it.
