@@ -7,19 +7,24 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from tests.cluster import Cluster, missing, wait_for
 from tests.conftest import Finished
 from tests.train.parts import annotated, conversations
+from thinkus.belongings import TRAINING
 from thinkus.train.metrics import Follower
+from thinkus.train.task import STOP
 
 pytestmark = pytest.mark.real
 
+PATIENCE_S = 400
+"""With what a slow machine takes a part of."""
 QUEUED = ["cluster=slurm", "cluster.gpus_per_node=0"]
 USUAL = ["model=tiny", "data=jsonl", "data.name=chats", "global_batch=6", "lr=3e-3"]
 
@@ -36,13 +41,15 @@ def cluster() -> Iterator[Cluster]:
 class User:
     """Somebody at the cluster's login node."""
 
+    _undisturbed: ClassVar[dict[tuple[str, ...], list[float]]] = {}
+
     def __init__(self, cluster: Cluster, workspace: Path, cache: Path) -> None:
         self._environment = os.environ | cluster.environment | {"XDG_CACHE_HOME": str(cache)}
         self.workspace = workspace
 
     def runs(self, *words: str) -> Finished:
         process = self.types(*words)
-        told, said = process.communicate(timeout=400)
+        told, said = process.communicate(timeout=PATIENCE_S)
         return Finished(words, process.returncode, told, said)
 
     def types(self, *words: str) -> "subprocess.Popen[str]":
@@ -62,7 +69,7 @@ class User:
 
     def has_steps(self, run: str, count: int) -> None:
         """Waits for them."""
-        assert wait_for(lambda: len(self.losses(run)) >= count, 120), f"{run}: no {count} lines"
+        assert wait_for(lambda: len(self.losses(run)) >= count, PATIENCE_S), f"{run}: no {count} lines"
 
     def losses(self, run: str) -> list[float]:
         return [line.loss for line in Follower(self.path(run) / "metrics.jsonl").new()]
@@ -71,10 +78,12 @@ class User:
         return self.workspace / "outputs" / "sft" / run
 
     def undisturbed(self, *words: str) -> list[float]:
-        """The losses of the same training, right here."""
-        done = self.runs("sft", *USUAL, "name=undisturbed", *words, "--redo")
-        assert done.returncode == 0, done.stderr
-        return self.losses("undisturbed")
+        """The losses of the same training, right here; several tests want those of the same."""
+        if words not in self._undisturbed:
+            done = self.runs("sft", *USUAL, "name=undisturbed", *words, "--redo")
+            assert done.returncode == 0, done.stderr
+            self._undisturbed[words] = self.losses("undisturbed")
+        return self._undisturbed[words]
 
 
 @pytest.fixture
@@ -103,7 +112,7 @@ def test_a_sweep_of_four_of_which_one_is_killed_and_one_preempted(user: User) ->
     user.asks("scancel", "--signal=KILL", jobs[0])
     user.has_steps(runs[1], 4)
     user.asks("scancel", "--signal=USR2", jobs[1])
-    _, said = waiting.communicate(timeout=300)
+    _, said = waiting.communicate(timeout=PATIENCE_S)
     assert waiting.returncode == 2
     assert said.count("is in the queue already") == 4
     assert f"job {jobs[0]} failed: it ended (cancelled), and could not say why" in said
@@ -119,18 +128,23 @@ def test_a_sweep_of_four_of_which_one_is_killed_and_one_preempted(user: User) ->
 
 
 def test_two_ranks_whose_time_is_over_go_on(user: User) -> None:
-    words = [*USUAL, "zero=zero3", "epochs=100"]
-    queued = [
-        *QUEUED,
-        "cluster.ranks_per_node=2",
-        "cluster.time_min=1",
-        "checkpoint_steps=2",
-    ]  # which take their time
-    ended = user.runs("sft", *words, *queued, "name=short")
-    assert ended.returncode == 0, ended.stderr
+    words = ["zero=zero3", "epochs=14"]
+    running = user.types("sft", *USUAL, *words, *QUEUED, "cluster.ranks_per_node=2", "name=short")
+    user.has_steps("short", 4)
+    ranks = _ranks(user.workspace).values()
+    _tell(ranks, signal.SIGSTOP)  # SLURM looks at the clock twice a minute
+    job = user.asks("squeue", "--noheader", "--format=%A")
+    # Of the time that it was promised, less is left than it wants to save in: ten minutes of a day.
+    user.asks("scontrol", "update", f"JobId={job}", "TimeLimit=9")
+    assert wait_for((user.path("short") / TRAINING / STOP).exists, 60)
+    _tell(ranks, signal.SIGCONT)
+    assert wait_for(lambda: "Restarts=1" in user.asks("scontrol", "show", "job", job), 60)
+    user.asks("scontrol", "update", f"JobId={job}", "TimeLimit=1440")
+    _, said = running.communicate(timeout=PATIENCE_S)
+    assert running.returncode == 0, said
     log = next(user.workspace.glob("outputs/slurm/*/*_0_log.out")).read_text()
     assert re.search(r"goes on after \d+ steps", log)
-    assert user.losses("short") == user.undisturbed("zero=zero3", "epochs=100", "cluster.ranks=2")
+    assert user.losses("short") == user.undisturbed(*words, "cluster.ranks=2")
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -147,8 +161,8 @@ def test_two_nodes_and_what_becomes_of_one_of_their_ranks(user: User, rank: int)
     ]
     running = user.types(*words)
     user.has_steps("two", 8)
-    _kill_rank(user.workspace, rank)
-    _, said = running.communicate(timeout=60)
+    _tell([_ranks(user.workspace)[rank]], signal.SIGKILL)
+    _, said = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 2
     assert f"rank {rank} was ended by SIGKILL" in said
     if rank == 1:  # once is enough
@@ -162,7 +176,7 @@ def test_two_nodes_are_preempted(user: User) -> None:
     running = user.types(*words)
     user.has_steps("two", 4)
     user.asks("scancel", "--signal=USR2", user.asks("squeue", "--noheader", "--format=%A"))
-    _, said = running.communicate(timeout=120)
+    _, said = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 0, said
     log = next(user.workspace.glob("outputs/slurm/*/*_0_log.out")).read_text()
     assert re.search(r"goes on after \d+ steps", log)
@@ -175,21 +189,29 @@ def test_preempted_by_slurm_it_saves_and_is_put_back(user: User) -> None:
     user.asks(
         "sbatch", "--partition=spare", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 2"
     )
-    _, said = running.communicate(timeout=180)
+    _, said = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 0, said
     log = next(user.workspace.glob("outputs/slurm/*/*_0_log.out")).read_text()
     assert re.search(r"goes on after \d+ steps", log)
     assert user.losses("preempted") == user.undisturbed("epochs=14")
 
 
-def _kill_rank(workspace: Path, number: int) -> None:
-    """Of this test's training, and of no other on the machine."""
+def _ranks(workspace: Path) -> dict[int, int]:
+    """The processes of this test's training, by their ranks, and of no other on the machine."""
+    found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (entry / "cmdline").read_bytes()
-            is_worker = b"thinkus.train.worker\0" in words and bytes(workspace) in words
-            if is_worker and f"\0RANK={number}\0".encode() in (entry / "environ").read_bytes():
-                os.kill(int(entry.name), signal.SIGKILL)
+            if b"thinkus.train.worker\0" in words and bytes(workspace) in words:
+                number = re.search(rb"\0RANK=(\d+)\0", (entry / "environ").read_bytes())
+                if number:  # else it is one that started them
+                    found[int(number[1])] = int(entry.name)
+    return found
+
+
+def _tell(processes: Iterable[int], number: signal.Signals) -> None:
+    for process in processes:
+        os.kill(process, number)
 
 
 def test_a_failing_job_says_its_own_line(user: User) -> None:
@@ -206,7 +228,7 @@ def test_cancelled_it_has_saved(user: User) -> None:
     running = user.types(*words)
     user.has_steps("cancelled", 4)
     user.asks("scancel", "--user=root")
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 2
     assert "failed: it ended (cancelled)" in said
     assert len(list(user.path("cancelled").glob("checkpoints/step-*"))) == 1
