@@ -32,6 +32,7 @@ from thinkus import facts
 from thinkus.corpora import sharegpt
 from thinkus.corpora.files import find_files
 from thinkus.corpora.rows import BadRow
+from thinkus.manners import tame_transformers
 from thinkus.records import Annotation, Conversation
 from thinkus.train.encode import Encoder
 from thinkus.train.lessons import Lessons
@@ -40,7 +41,7 @@ from thinkus.train.schedule import share_of_lr
 from thinkus.train.shelf import Shelf
 from thinkus.train.task import Task, read
 from thinkus.user.samples import Teaching
-from thinkus.weights import SPECIALS, load_tokenizer, silence_bars
+from thinkus.weights import SPECIALS, load_tokenizer
 
 SEED = 0
 CONVERSATIONS = 200
@@ -125,7 +126,7 @@ def make_model(device: Device, folder: Path) -> int:
             max_position_embeddings=40_960,
             tie_word_embeddings=True,
         )
-    silence_bars()
+    tame_transformers()
     torch.manual_seed(SEED)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]

@@ -24,6 +24,7 @@ from thinkus.console import say
 from thinkus.errors import ThinkusError, did_you_mean
 from thinkus.files import UNFINISHED, known_sha256_of, sync_directory
 from thinkus.help import yaml_value
+from thinkus.manners import tame_transformers
 from thinkus.paths import CONF, expanded, group_options, without_home
 
 if TYPE_CHECKING:
@@ -181,18 +182,12 @@ def check_installed(where: str, *modules: str) -> None:
 
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     """With its own chat template, or ours where it has none."""
+    tame_transformers()
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     tokenizer.chat_template = tokenizer.chat_template or CHAT_TEMPLATE
     return tokenizer
-
-
-def silence_bars() -> None:
-    """Their progress bars would be drawn across ours."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 # Where they are ------------------------------------------------------------------------------
@@ -254,11 +249,11 @@ def _hub_place() -> str:
 
 def _make_tiny(folder: Path) -> None:
     """A small Llama that knows nothing, with the same bytes on every machine."""
+    tame_transformers()
     import numpy as np
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    silence_bars()
     tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=_bytes_as_tokens(), **SPECIALS
     )
@@ -295,11 +290,11 @@ def _make_gemma(package: str, folder: Path) -> None:
 
     transformers reads such files too, but needs accelerate for it and leaves traces of the quantisation.
     """
+    tame_transformers()
     import torch
     from gguf import MODEL_ARCH, GGUFReader, dequantize, get_tensor_name_map
     from transformers import Gemma3ForCausalLM, GemmaTokenizer
 
-    silence_bars()
     file = import_module(package.replace("-", "_")).assemble(folder / "weights.gguf")
     reader = GGUFReader(file)
     with torch.device("meta"):

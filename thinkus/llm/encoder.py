@@ -21,8 +21,9 @@ from thinkus.endpoint import Endpoint
 from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import Completion, Request
 from thinkus.llm.forms import Near
+from thinkus.manners import tame_transformers
 from thinkus.paths import expanded
-from thinkus.weights import Weights, check_installed, find, load_tokenizer, silence_bars
+from thinkus.weights import Weights, check_installed, find, load_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -126,10 +127,10 @@ class _Network:
     """The encoder and its tokenizer, for one thread."""
 
     def __init__(self, folder: Path, window: int) -> None:
+        tame_transformers()
         import torch
         from transformers import AutoModel
 
-        silence_bars()
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._tokenizer = load_tokenizer(folder)
         loaded: Any = AutoModel.from_pretrained(

@@ -13,7 +13,8 @@ from thinkus.endpoint import Sampling
 from thinkus.errors import ThinkusError
 from thinkus.llm.exchange import AttemptFailed, Completion, Kind, Request
 from thinkus.llm.forms import NOT_NEAR, Choice, Form, Likelihood, Near, Odds, Opened
-from thinkus.weights import load_tokenizer, silence_bars
+from thinkus.manners import tame_transformers
+from thinkus.weights import load_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -63,10 +64,10 @@ class Network:
     """A model and its tokenizer. The methods that write are for one thread."""
 
     def __init__(self, folder: Path, sampling: Sampling) -> None:
+        tame_transformers()
         import torch
         from transformers import AutoModelForCausalLM
 
-        silence_bars()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
         self.dtype_name = str(dtype).removeprefix("torch.")

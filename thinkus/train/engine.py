@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from thinkus.manners import tame_transformers
 from thinkus.train import attention
 from thinkus.train.loss import ForestLoss
 from thinkus.train.task import Task
@@ -44,6 +45,7 @@ def settings(task: Task) -> dict[str, Any]:
 
 def load_model(task: Task) -> Any:
     """In the precision of the training; sharded from the start where it may not fit whole."""
+    tame_transformers()
     from transformers import AutoConfig, AutoModelForCausalLM
 
     attention.register()
