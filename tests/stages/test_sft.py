@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster import wait_for
 from tests.llm.test_vllm import REAL_PYTHON, keeper, opened
 from tests.stages.trainings import USUAL, losses, train
 from tests.train.parts import annotated, conversations
@@ -104,6 +105,18 @@ def test_no_rank_outlives_its_parent(chats: Path) -> None:
     while (left := ranks & _workers()) and time.monotonic() < until:
         time.sleep(0.1)
     assert not left
+
+
+def test_threads_are_as_many_as_somebody_said(chats: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    command = [sys.executable, "-m", "thinkus", "sft", *USUAL, "epochs=500"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as child:
+        try:
+            assert wait_for(lambda: bool(_workers()), 60)
+            environments = [Path(f"/proc/{worker}/environ").read_bytes() for worker in _workers()]
+        finally:
+            child.kill()
+    assert all(b"OMP_NUM_THREADS=3\0" in environment for environment in environments)
 
 
 def test_told_to_end_it_saves_the_step_it_is_in(chats: Path) -> None:

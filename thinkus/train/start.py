@@ -97,7 +97,8 @@ def _ranks(task: Task, node: int) -> Iterator[subprocess.Popen[bytes]]:
     worker = ["-m", "thinkus.train.worker", str(task.folder / TASK)]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     environment = {
-        "OMP_NUM_THREADS": str(max(1, cores // here)),
+        # Threads wait for each other in busy loops: more of them than cores make steps many times slower.
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // here)),
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "DS_ACCELERATOR": task.device,
