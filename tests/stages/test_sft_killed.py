@@ -93,6 +93,7 @@ class Life:
             time.sleep(0.001)
 
 
+@pytest.mark.long
 def test_the_losses_are_those_of_an_undisturbed_training(chats: Path) -> None:
     undisturbed = train(*WORDS, "name=undisturbed")
     moments = random.Random(3)
