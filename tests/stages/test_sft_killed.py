@@ -104,13 +104,13 @@ def test_the_losses_are_those_of_an_undisturbed_training(chats: Path) -> None:
         life = Life(moments)
         life.reach(phase)
         has_ranks = bool(_ranks())
+        halves += any(RUN.glob(f"checkpoints/*{UNFINISHED}"))
         said = life.kill(is_parent=is_parent or not has_ranks)
         if kept and has_ranks:
             assert f"goes on after {kept[-1]} steps" in said
         if not is_parent and has_ranks:
             assert "rank 0 was ended by SIGKILL" in said
             assert life.parent.returncode == 2
-        halves += any(RUN.glob(f"checkpoints/*{UNFINISHED}"))
     assert halves >= KILLS / len(PHASES), (
         "not each kill that was to fall into the writing of a checkpoint did"
     )

@@ -57,6 +57,9 @@ def train(task: Task, watch: Callable[[Line], None]) -> None:
             if status == 0 and not (task.folder / MODEL).exists():
                 raise
     if status:
+        # The rank that found the disk full has cleared up, and another may have written on.
+        with suppress(OSError):
+            checkpoints.drop_unfinished(task)
         raise ThinkusError(_why(task, 0, status))
 
 

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -313,20 +314,23 @@ def main(words: list[str]) -> int:
         )
         return 1
     except BaseException as error:
-        traceback.print_exc()
         if line := of_the_machine(error, task.directory):
             _last_words(task, line)
+        with suppress(OSError):
+            traceback.print_exc()
         return 1
     return 0
 
 
 def _last_words(task: Task, words: str) -> None:
-    print(words, file=sys.stderr)
     start.last_words(task, os.environ["RANK"], words)
+    with suppress(OSError):  # the log has no room of its own on a disk that is full
+        print(words, file=sys.stderr)
 
 
 if __name__ == "__main__":
     status = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status)  # all is on the disk, and threads of gloo may abort an orderly end
