@@ -6,7 +6,7 @@ import sys
 import pytest
 
 pytest.importorskip("sklearn")
-WAYS = ["thinkus.train.worker", "thinkus.llm.network", "thinkus.weights"]
+WAYS = ["thinkus.train.worker", "thinkus.weights"]
 """As a rank begins, with torch there already, and as others do."""
 
 
