@@ -12,7 +12,7 @@ def tame_transformers() -> None:
 
 
 def _leave_out(*packages: str) -> None:
-    """It would load them wherever they are installed, for figures that nothing here asks for: a third of a start."""
+    """It would load them wherever they are installed, for figures that nothing here asks for: a quarter of a start."""
     absent = {name: None for name in packages if name not in sys.modules}
     sys.modules.update(absent)  # type: ignore[arg-type]  # how Python is told of what cannot be imported
     try:
@@ -22,4 +22,4 @@ def _leave_out(*packages: str) -> None:
             getattr(import_utils, f"is_{name}_available")()  # which remembers the answer
     finally:
         for name in absent:
-            del sys.modules[name]
+            sys.modules.pop(name, None)  # another thread may have been as quick
